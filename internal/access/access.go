@@ -1,0 +1,143 @@
+// Package access says who may do what: one table, no database.
+//
+// Verbs ask it first thing with an Actor, so that no door can forget.
+// What is not allowed answers Denied; things of another environment are not
+// found at all, which the environment-scoped statements see to.
+package access
+
+import (
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+)
+
+// Role is what a user is in the environment.
+type Role string
+
+// The roles of an environment, weakest first.
+const (
+	Member      Role = "member"
+	Helpdesk    Role = "helpdesk"
+	ClientAdmin Role = "client-admin"
+)
+
+// Roles lists them in the order they are offered.
+var Roles = []Role{Member, Helpdesk, ClientAdmin}
+
+// Valid tells whether r is one of the roles.
+func (r Role) Valid() bool { return r == Member || r == Helpdesk || r == ClientAdmin }
+
+// Words is the role as people read it.
+func (r Role) Words() string {
+	switch r {
+	case Helpdesk:
+		return "Help desk"
+	case ClientAdmin:
+		return "Client Admin"
+	default:
+		return "Member"
+	}
+}
+
+// Actor is who is asking: a signed-in user, or the operator at the command line.
+type Actor struct {
+	Environment id.Environment // where the user is signed in; empty for the operator
+	User        id.User        // empty for the operator
+	Name        string
+	Role        Role // empty for the operator
+	Operator    bool
+	Network     string // where the request came from, for the record
+	Agent       string // the browser, for the record
+}
+
+// Operator is the person with a shell on the server.
+func Operator() Actor { return Actor{Operator: true, Name: "operator"} }
+
+// Action is something an actor may want to do in an environment.
+type Action string
+
+// The actions. Those up to CreateUser work on the environment, the rest on one user.
+const (
+	OpenUserManager Action = "open the User Manager"
+	SeeUnmatched    Action = "see requests that matched nobody"
+	ChangeSettings  Action = "change settings"
+	CreateUser      Action = "create users"
+
+	SeeTimeline      Action = "see a timeline"
+	ResetPassword    Action = "Reset Password"
+	SendResetLink    Action = "Send password reset link"
+	CancelToken      Action = "Cancel reset token"
+	EndSessions      Action = "End sessions"
+	ResendInvitation Action = "Resend invitation"
+	EditUser         Action = "Edit"
+	Deactivate       Action = "Deactivate"
+	Activate         Action = "Activate"
+	DeleteUser       Action = "Delete"
+)
+
+// Target is the user an action is about.
+type Target struct {
+	User id.User
+	Role Role
+}
+
+// onMembers is what a help desk may do, and only to members.
+var onMembers = map[Action]bool{
+	SeeTimeline: true, ResetPassword: true, SendResetLink: true,
+	CancelToken: true, EndSessions: true, ResendInvitation: true,
+}
+
+// May tells whether the actor may do this in its environment; for the actions
+// on one user ask MayOn.
+func May(a Actor, env id.Environment, action Action) bool {
+	if a.Operator {
+		return true
+	}
+	if a.Environment != env || env == "" {
+		return false
+	}
+	switch action {
+	case OpenUserManager:
+		return a.Role == Helpdesk || a.Role == ClientAdmin
+	default:
+		return a.Role == ClientAdmin
+	}
+}
+
+// MayOn tells whether the actor may do this to one user of its environment.
+// Nobody acts on the own row: the account page is for that.
+func MayOn(a Actor, env id.Environment, action Action, t Target) bool {
+	if a.Operator {
+		return true
+	}
+	if a.Environment != env || env == "" {
+		return false
+	}
+	switch a.Role {
+	case ClientAdmin:
+		return action == SeeTimeline || a.User != t.User
+	case Helpdesk:
+		return onMembers[action] && t.Role == Member
+	default:
+		return false
+	}
+}
+
+// Check is May as an error.
+func Check(a Actor, env id.Environment, action Action) error {
+	if May(a, env, action) {
+		return nil
+	}
+	return denied(action)
+}
+
+// CheckOn is MayOn as an error.
+func CheckOn(a Actor, env id.Environment, action Action, t Target) error {
+	if MayOn(a, env, action, t) {
+		return nil
+	}
+	return denied(action)
+}
+
+func denied(action Action) error {
+	return fault.New(fault.Denied, "Your role does not allow this (%s). Ask a Client Admin.", action)
+}

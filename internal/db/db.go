@@ -1,0 +1,178 @@
+// Package db gives the rest of the program two verbs, View and Update, on two
+// engines: embedded SQLite and PostgreSQL.
+//
+// Every statement is written once, in portable SQL with $1 placeholders, in the
+// package that owns its table. What truly differs between the engines lives in
+// sqlite.go and postgres.go and nowhere else. Doors never import this package.
+//
+// Rules of the portable text: columns are TEXT, BIGINT or BOOLEAN; times are
+// UTC microseconds, set by Go; nothing queries into JSON; what is searched has
+// a folded twin column.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// ErrNone says that a query for one row found none.
+var ErrNone = errors.New("no such row")
+
+// DB is an open database of either engine. It is safe for concurrent use.
+type DB struct {
+	engine engine
+	clock  func() time.Time
+
+	mu     sync.Mutex
+	topics map[string]chan struct{}
+}
+
+// engine is what SQLite and PostgreSQL each do in their own way.
+type engine interface {
+	// view runs fn over reads; each statement sees what is committed when it starts.
+	view(ctx context.Context, fn func(q querier) error) error
+	// update runs fn in one transaction. fn may run more than once.
+	update(ctx context.Context, fn func(q querier) error) error
+	migrations() (*sql.DB, migrationDialect)
+	dialect() Dialect
+	offset() time.Duration // what to add to the clock to get the database's time
+	ping(ctx context.Context) error
+	close() error
+}
+
+// querier runs one statement; both engines bind it to a connection and cache
+// its prepared form where that pays.
+type querier interface {
+	exec(query string, args []any) (int64, error)
+	query(query string, args []any) (*sql.Rows, error)
+}
+
+// Dialect holds the few SQL fragments that differ.
+type Dialect struct {
+	Name string
+	// ForUpdate ends a SELECT that locks its rows.
+	ForUpdate string
+	// MatchUsers is a condition on users u: its search text contains the words
+	// bound to $2; the environment is $1. See SearchArg for the form of $2.
+	MatchUsers string
+	// SearchArg prepares folded text of three letters or more for MatchUsers.
+	SearchArg func(folded string) string
+}
+
+// Config says which database to open.
+type Config struct {
+	Engine string // "sqlite" or "postgres"
+	DSN    string // a path for SQLite, a postgres:// address for PostgreSQL
+	Clock  func() time.Time
+}
+
+// Open opens the database. It does not migrate; see Migrate.
+func Open(ctx context.Context, c Config) (*DB, error) {
+	d := &DB{clock: c.Clock, topics: map[string]chan struct{}{}}
+	var err error
+	switch c.Engine {
+	case "sqlite":
+		d.engine, err = openSQLite(ctx, c.DSN)
+	case "postgres":
+		d.engine, err = openPostgres(ctx, c.DSN, c.Clock)
+	default:
+		return nil, fmt.Errorf("open database: unknown engine %q", c.Engine)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return d, nil
+}
+
+// Close waits for the transaction under way and closes the database.
+func (d *DB) Close() error { return d.engine.close() }
+
+// Ping tells whether the database answers.
+func (d *DB) Ping(ctx context.Context) error { return d.engine.ping(ctx) }
+
+// Now is the time that counts: the clock, set right by the database's own on PostgreSQL.
+func (d *DB) Now() time.Time {
+	return d.clock().Add(d.engine.offset()).UTC().Truncate(time.Microsecond)
+}
+
+// View reads. Each statement of fn sees what is committed when it starts.
+// fn may not write; an end of ctx interrupts it.
+func (d *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
+	return d.engine.view(ctx, func(q querier) error {
+		return fn(&Tx{q: q, now: d.Now(), dialect: d.engine.dialect()})
+	})
+}
+
+// Update runs fn in one transaction and answers after its commit.
+// fn may run more than once; it does nothing but talk to its tx and is short:
+// no hashing, no network. A deadline of ctx counts while fn waits for its turn,
+// not while it runs: an interrupted write would take its neighbours with it.
+// An error of fn undoes what fn did and is returned as it is.
+func (d *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	var last *Tx
+	err := d.engine.update(ctx, func(q querier) error {
+		last = &Tx{q: q, now: d.Now(), dialect: d.engine.dialect()}
+		return fn(last)
+	})
+	if err != nil {
+		return err
+	}
+	for _, topic := range last.notices {
+		d.wake(topic)
+	}
+	return nil
+}
+
+// Notified gives the channel that holds a token whenever a transaction of this
+// process that called Tx.Notify(topic) has committed. It is a hint: work
+// written by other nodes is found by looking.
+func (d *DB) Notified(topic string) <-chan struct{} { return d.topic(topic) }
+
+func (d *DB) wake(topic string) {
+	select {
+	case d.topic(topic) <- struct{}{}:
+	default:
+	}
+}
+
+func (d *DB) topic(topic string) chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c, ok := d.topics[topic]
+	if !ok {
+		c = make(chan struct{}, 1)
+		d.topics[topic] = c
+	}
+	return c
+}
+
+// Tx is what a closure of View or Update talks to. Its statements carry no
+// context: see Update.
+type Tx struct {
+	q       querier
+	now     time.Time
+	dialect Dialect
+	notices []string
+}
+
+// Now is the time of the transaction; all its rows carry this one.
+func (tx *Tx) Now() time.Time { return tx.now }
+
+// Dialect gives the fragments that differ between the engines.
+func (tx *Tx) Dialect() Dialect { return tx.dialect }
+
+// Notify wakes whoever waits on the topic once the transaction has committed.
+func (tx *Tx) Notify(topic string) { tx.notices = append(tx.notices, topic) }
+
+// Exec runs a statement and gives the number of rows it changed.
+func (tx *Tx) Exec(query string, args ...any) (int64, error) {
+	n, err := tx.q.exec(query, bind(args))
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", firstWords(query), err)
+	}
+	return n, nil
+}

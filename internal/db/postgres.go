@@ -1,0 +1,190 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"github.com/sparekey/sparekey/internal/fault"
+)
+
+// postgresEngine is a PostgreSQL server shared by any number of nodes.
+type postgresEngine struct {
+	pool    *sql.DB
+	clock   func() time.Time
+	skew    atomic.Int64 // nanoseconds the database is ahead of the clock
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+}
+
+const (
+	measureEvery  = 10 * time.Second
+	maxUpdateRuns = 8
+)
+
+func openPostgres(ctx context.Context, dsn string, clock func() time.Time) (*postgresEngine, error) {
+	pool, err := sql.Open("pgx", dsn)
+	if err != nil {
+		// The driver's error may repeat the address with its password.
+		return nil, fault.New(fault.Unavailable, "The PostgreSQL address cannot be read. It looks like postgres://user:password@host:5432/name.")
+	}
+	pool.SetMaxOpenConns(24)
+	pool.SetMaxIdleConns(24)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	e := &postgresEngine{pool: pool, clock: clock}
+	// Nothing is ready before the offset is known: expiry is judged by it.
+	if err := e.measure(ctx); err != nil {
+		return nil, errors.Join(fault.Wrap(fault.Unavailable, err, "PostgreSQL cannot be reached. Check the address, the user and that the server runs."), pool.Close())
+	}
+	background, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	e.stopped.Go(func() { e.measureUntil(background) })
+	return e, nil
+}
+
+func (e *postgresEngine) measureUntil(ctx context.Context) {
+	tick := time.NewTicker(measureEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_ = e.measure(ctx) // the last offset serves until the next answer
+		}
+	}
+}
+
+// measure takes the middle of a round trip as the moment the server answered.
+func (e *postgresEngine) measure(ctx context.Context) error {
+	var micros int64
+	before := e.clock()
+	err := e.pool.QueryRowContext(ctx, "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)").Scan(&micros)
+	if err != nil {
+		return err
+	}
+	after := e.clock()
+	middle := before.Add(after.Sub(before) / 2)
+	e.skew.Store(int64(time.UnixMicro(micros).Sub(middle)))
+	return nil
+}
+
+func (e *postgresEngine) dialect() Dialect {
+	return Dialect{
+		Name:       "postgres",
+		ForUpdate:  " FOR UPDATE",
+		MatchUsers: `u.environment_id = $1 AND u.search_text LIKE $2`,
+		SearchArg: func(folded string) string {
+			return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(folded) + "%"
+		},
+	}
+}
+
+func (e *postgresEngine) offset() time.Duration { return time.Duration(e.skew.Load()) }
+
+func (e *postgresEngine) migrations() (*sql.DB, migrationDialect) { return e.pool, postgresMigrations }
+
+func (e *postgresEngine) ping(ctx context.Context) error { return e.pool.PingContext(ctx) }
+
+func (e *postgresEngine) close() error {
+	e.stop()
+	e.stopped.Wait()
+	return e.pool.Close()
+}
+
+func (e *postgresEngine) view(ctx context.Context, fn func(querier) error) error {
+	return explainPostgres(fn(plain{ctx: ctx, on: e.pool}))
+}
+
+// update runs fn in a READ COMMITTED transaction and again where PostgreSQL
+// says that running it again may help.
+func (e *postgresEngine) update(ctx context.Context, fn func(querier) error) error {
+	for run := 1; ; run++ {
+		err := e.transaction(ctx, fn)
+		if run == maxUpdateRuns || !worthAnotherRun(err) {
+			return explainPostgres(err)
+		}
+		pause := time.Duration(rand.Int64N(int64(run * int(5*time.Millisecond))))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (e *postgresEngine) transaction(ctx context.Context, fn func(querier) error) (err error) {
+	conn, err := e.pool.Conn(ctx) // the deadline counts while waiting for a connection
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // back to the pool; nothing to report
+	background := context.WithoutCancel(ctx)
+	tx, err := conn.BeginTx(background, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	if err := fn(plain{ctx: background, on: tx}); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// plain passes statements on: pgx caches their prepared form by text.
+type plain struct {
+	ctx context.Context
+	on  interface {
+		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	}
+}
+
+func (p plain) exec(query string, args []any) (int64, error) {
+	r, err := p.on.ExecContext(p.ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+func (p plain) query(query string, args []any) (*sql.Rows, error) {
+	return p.on.QueryContext(p.ctx, query, args...)
+}
+
+func sqlState(err error) string {
+	var p *pgconn.PgError
+	if errors.As(err, &p) {
+		return p.Code
+	}
+	return ""
+}
+
+// worthAnotherRun: serialization failure or deadlock (PostgreSQL appendix A, class 40),
+// both reported before anything was committed.
+func worthAnotherRun(err error) bool {
+	s := sqlState(err)
+	return s == "40001" || s == "40P01"
+}
+
+func explainPostgres(err error) error {
+	if err == nil || fault.As(err) != nil || errors.Is(err, ErrNone) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var connect *pgconn.ConnectError
+	class := sqlState(err)
+	if errors.As(err, &connect) || strings.HasPrefix(class, "53") || strings.HasPrefix(class, "57P") {
+		f := fault.Wrap(fault.Unavailable, err, "The database does not answer just now. Nothing was changed. Try again in a moment.")
+		f.RetryAfter = 5 * time.Second
+		return f
+	}
+	return err
+}

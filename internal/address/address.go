@@ -1,0 +1,118 @@
+// Package address reads e-mail addresses and says when two are the same.
+//
+// One reader serves forms, imports, comparison and sending, so that none of
+// them can understand an address differently from the others.
+package address
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/secure/precis"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/sparekey/sparekey/internal/fault"
+)
+
+// Address is an e-mail address in the two forms we need.
+type Address struct {
+	Mail string // as written, the domain in ASCII: where mail goes
+	Key  string // what makes two addresses the same
+}
+
+// Limits of RFC 5321 section 4.5.3.1, in octets.
+const (
+	maxAddress = 254
+	maxLocal   = 64
+)
+
+// comparison folds the local part: compatibility forms and case (RFC 8265).
+var comparison = precis.NewFreeform(precis.FoldCase(), precis.Norm(norm.NFKC))
+
+// domains reads international names strictly, for registration (RFC 5891).
+var domains = idna.New(idna.MapForLookup(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.BidiRule(), idna.Transitional(false))
+
+// Parse reads a bare address: local@domain, nothing around it. White space at
+// the ends, which phones add, is taken off; anything else unusual (quoted
+// parts, comments, lists, routes, control characters) is refused with a fault
+// about the field "email".
+func Parse(text string) (Address, error) {
+	text = strings.TrimSpace(text)
+	if len(text) > maxAddress {
+		return Address{}, refuse("This address is too long: an e-mail address has at most %d characters.", maxAddress)
+	}
+	at := strings.LastIndexByte(text, '@')
+	if at <= 0 || at == len(text)-1 || !utf8.ValidString(text) {
+		return Address{}, refuse("This is not a complete e-mail address. It looks like name@example.com.")
+	}
+	local, domain := text[:at], text[at+1:]
+	if !dotAtom(local) || len(local) > maxLocal {
+		return Address{}, refuse("The part before the @ has a character that an e-mail address cannot have.")
+	}
+	ascii, err := domains.ToASCII(domain)
+	if err != nil || strings.HasSuffix(ascii, ".") {
+		return Address{}, refuse("The part after the @ is not the name of a mail domain.")
+	}
+	ascii = strings.ToLower(ascii)
+	key, err := canonicalLocal(local)
+	if err != nil {
+		return Address{}, refuse("The part before the @ has a character that an e-mail address cannot have.")
+	}
+	return Address{Mail: local + "@" + ascii, Key: key + "@" + ascii}, nil
+}
+
+// Fold is how names and addresses are compared in a search: compatibility
+// forms, case and runs of white space make no difference.
+func Fold(text string) string {
+	folded := strings.ToLower(norm.NFKC.String(text))
+	return strings.Join(strings.FieldsFunc(folded, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+}
+
+// canonicalLocal repeats the folding until it changes nothing: a key of a key
+// is the key, whatever the characters.
+func canonicalLocal(local string) (string, error) {
+	for range 4 {
+		next, err := comparison.String(local)
+		if err != nil {
+			return "", err
+		}
+		if next == local {
+			if !dotAtom(next) {
+				return "", fmt.Errorf("folds to something else")
+			}
+			return next, nil
+		}
+		local = next
+	}
+	return "", fmt.Errorf("does not settle")
+}
+
+// dotAtom: RFC 5322 section 3.2.3 with the letters of RFC 6532, without the
+// characters that other mail software reads as routes (% and !).
+func dotAtom(s string) bool {
+	if s == "" || s[0] == '.' || s[len(s)-1] == '.' || strings.Contains(s, "..") {
+		return false
+	}
+	for _, r := range s {
+		switch {
+		case r == '.' || strings.ContainsRune("#$&'*+-/=?^_`{|}~", r):
+		case r < 0x80:
+			if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9') {
+				return false
+			}
+		case !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r):
+			return false
+		}
+	}
+	// =?charset?q?…?= would be decoded by some mail software (RFC 2047).
+	return !strings.Contains(s, "=?")
+}
+
+func refuse(format string, args ...any) error {
+	return fault.InvalidField("email", fmt.Sprintf(format, args...))
+}

@@ -61,6 +61,8 @@ CREATE TABLE sessions (
 	made_at        BIGINT NOT NULL,
 	seen_at        BIGINT NOT NULL,
 	ends_at        BIGINT NOT NULL,
+	-- microseconds without use after which it ends
+	idle_for       BIGINT NOT NULL,
 	ended_at       BIGINT,
 	ended_why      TEXT   NOT NULL DEFAULT '',
 	network        TEXT   NOT NULL,

@@ -1,0 +1,155 @@
+// Package environment holds one client's world: its name, its policy and
+// whether it is suspended. Nothing crosses from one environment to another.
+package environment
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+)
+
+// Environment is one client's world.
+type Environment struct {
+	ID          id.Environment
+	Slug        string
+	Name        string
+	Policy      Policy
+	MadeAt      time.Time
+	SuspendedAt time.Time
+}
+
+// Suspended tells whether it is closed for now. Sessions and links stay as they
+// are and work again after Resume.
+func (e Environment) Suspended() bool { return !e.SuspendedAt.IsZero() }
+
+var slugForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// reserved are the first path segments that are addresses of our own.
+var reserved = []string{"operator", "api", "livez", "readyz", "metrics", "static", "mail-events", "debug"}
+
+// ValidSlug tells whether a path segment can be an environment's.
+func ValidSlug(slug string) bool { return slugForm.MatchString(slug) && !slices.Contains(reserved, slug) }
+
+type row struct {
+	ID          id.Environment `db:"id"`
+	Slug        string         `db:"slug"`
+	Name        string         `db:"name"`
+	Policy      string         `db:"policy"`
+	MadeAt      time.Time      `db:"made_at"`
+	SuspendedAt time.Time      `db:"suspended_at"`
+}
+
+const columns = "id, slug, name, policy, made_at, suspended_at"
+
+func (r row) environment() (Environment, error) {
+	p, err := readPolicy(r.Policy)
+	if err != nil {
+		return Environment{}, fmt.Errorf("environment %s: %w", r.ID, err)
+	}
+	return Environment{ID: r.ID, Slug: r.Slug, Name: r.Name, Policy: p, MadeAt: r.MadeAt, SuspendedAt: r.SuspendedAt}, nil
+}
+
+// Create adds an environment with the standard policy.
+func Create(tx *db.Tx, slug, name string) (Environment, error) {
+	name = strings.TrimSpace(name)
+	if !ValidSlug(slug) {
+		return Environment{}, fault.InvalidField("slug", "The short name of an environment has small letters, digits and hyphens, begins with a letter or digit, has at most 63 characters and is not a reserved word.")
+	}
+	if err := checkName(name); err != nil {
+		return Environment{}, err
+	}
+	e := Environment{ID: id.New[id.Environment](), Slug: slug, Name: name, Policy: Standard(), MadeAt: tx.Now()}
+	n, err := tx.Exec(`INSERT INTO environments (id, slug, name, policy, made_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (slug) DO NOTHING`, e.ID, slug, name, e.Policy.text(), e.MadeAt)
+	if err != nil {
+		return Environment{}, err
+	}
+	if n == 0 {
+		return Environment{}, fault.New(fault.Conflict, "There is already an environment %q.", slug)
+	}
+	return e, nil
+}
+
+func checkName(name string) error {
+	if name == "" || len(name) > 100 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
+		return fault.InvalidField("name", "The name of an environment has 1 to 100 characters and no line breaks.")
+	}
+	return nil
+}
+
+// BySlug finds an environment by its place in addresses; NotFound if there is none.
+func BySlug(tx *db.Tx, slug string) (Environment, error) {
+	return find(tx, "SELECT "+columns+" FROM environments WHERE slug = $1", slug)
+}
+
+// ByID finds an environment.
+func ByID(tx *db.Tx, env id.Environment) (Environment, error) {
+	return find(tx, "SELECT "+columns+" FROM environments WHERE id = $1", env)
+}
+
+func find(tx *db.Tx, query string, arg any) (Environment, error) {
+	r, err := db.One[row](tx, query, arg)
+	if errors.Is(err, db.ErrNone) {
+		return Environment{}, fault.New(fault.NotFound, "There is no such environment.")
+	}
+	if err != nil {
+		return Environment{}, err
+	}
+	return r.environment()
+}
+
+// List gives all environments by slug.
+func List(tx *db.Tx) ([]Environment, error) {
+	rows, err := db.All[row](tx, "SELECT "+columns+" FROM environments")
+	if err != nil {
+		return nil, err
+	}
+	var all []Environment
+	for _, r := range rows {
+		e, err := r.environment()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b Environment) int { return strings.Compare(a.Slug, b.Slug) })
+	return all, nil
+}
+
+// SetPolicy stores a checked policy.
+func SetPolicy(tx *db.Tx, env id.Environment, p Policy) error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	_, err := tx.Exec("UPDATE environments SET policy = $1 WHERE id = $2", p.text(), env)
+	return err
+}
+
+// SetSuspended closes or reopens an environment: one row, read with every
+// session and link.
+func SetSuspended(tx *db.Tx, env id.Environment, suspended bool) error {
+	var at time.Time
+	if suspended {
+		at = tx.Now()
+	}
+	_, err := tx.Exec("UPDATE environments SET suspended_at = $1 WHERE id = $2", at, env)
+	return err
+}
+
+// Delete removes an environment and everything in it.
+func Delete(tx *db.Tx, env id.Environment) error {
+	for _, table := range []string{"attempts", "messages", "jobs", "links", "tokens", "sessions", "requests", "unmatched", "throttle", "events", "users"} {
+		if _, err := tx.Exec("DELETE FROM "+table+" WHERE environment_id = $1", env); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec("DELETE FROM environments WHERE id = $1", env)
+	return err
+}

@@ -1,0 +1,265 @@
+package environment
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/fault"
+)
+
+// AdminLinks says whether an admin gets to see a reset link.
+type AdminLinks string
+
+// The three settings of admin_links.
+const (
+	ExistingToken AdminLinks = "existing-token" // only where a token is live
+	Mint          AdminLinks = "mint"           // always
+	Off           AdminLinks = "off"            // never
+)
+
+// Policy is what an environment decides for itself.
+type Policy struct {
+	LinkLife          time.Duration  // how long a reset link works: 10 minutes to 24 hours
+	InvitationLife    time.Duration  // how long an invitation works: 1 to 14 days
+	AdminLinks        AdminLinks     // whether an admin gets a reset link
+	PasswordMinLength int            // characters, 8 to 15
+	SignedInAfter     bool           // a reset signs the user in, where that is safe
+	SessionIdle       time.Duration  // without use: 5 minutes to 30 days
+	SessionLife       time.Duration  // from signing in: 1 hour to 90 days
+	OwnNetworks       []netip.Prefix // many people behind one address: 20 times the limits
+	HelpLine          string         // a sentence for people who are stuck
+	HelpEmail         string         // the Reply-To of our mails
+	Accent            string         // #rrggbb, or "" for our own
+}
+
+// Standard is the policy of a new environment.
+func Standard() Policy {
+	return Policy{
+		LinkLife: 24 * time.Hour, InvitationLife: 7 * 24 * time.Hour, AdminLinks: ExistingToken,
+		PasswordMinLength: 15, SessionIdle: 12 * time.Hour, SessionLife: 14 * 24 * time.Hour,
+	}
+}
+
+// Setting describes one field of the policy to people and to the command line.
+type Setting struct {
+	Name    string
+	Allowed string
+	Meaning string
+	Get     func(Policy) string
+	Set     func(*Policy, string) error
+}
+
+// Settings lists the policy in the order it is shown.
+var Settings = []Setting{
+	{
+		"link_life", "10m to 24h", "how long a password reset link works",
+		func(p Policy) string { return p.LinkLife.String() },
+		duration(func(p *Policy) *time.Duration { return &p.LinkLife }, 10*time.Minute, 24*time.Hour),
+	},
+	{
+		"invitation_life", "24h to 336h", "how long an invitation works",
+		func(p Policy) string { return p.InvitationLife.String() },
+		duration(func(p *Policy) *time.Duration { return &p.InvitationLife }, 24*time.Hour, 14*24*time.Hour),
+	},
+	{
+		"admin_links", "existing-token, mint or off", "whether Reset Password shows an admin a link",
+		func(p Policy) string { return string(p.AdminLinks) },
+		func(p *Policy, v string) error { return oneOf(v, &p.AdminLinks, ExistingToken, Mint, Off) },
+	},
+	{
+		"password_min_length", "8 to 15", "the fewest characters of a password",
+		func(p Policy) string { return strconv.Itoa(p.PasswordMinLength) },
+		func(p *Policy, v string) (err error) {
+			if p.PasswordMinLength, err = strconv.Atoi(v); err != nil || p.PasswordMinLength < 8 || p.PasswordMinLength > 15 {
+				return errRange
+			}
+			return nil
+		},
+	},
+	{
+		"after_reset", "login or signed-in", "where a user is after setting a new password",
+		func(p Policy) string {
+			if p.SignedInAfter {
+				return "signed-in"
+			}
+			return "login"
+		},
+		func(p *Policy, v string) error {
+			p.SignedInAfter = v == "signed-in"
+			if v != "login" && v != "signed-in" {
+				return errRange
+			}
+			return nil
+		},
+	},
+	{
+		"session_idle", "5m to 720h", "how long a session lives without being used",
+		func(p Policy) string { return p.SessionIdle.String() },
+		duration(func(p *Policy) *time.Duration { return &p.SessionIdle }, 5*time.Minute, 30*24*time.Hour),
+	},
+	{
+		"session_life", "1h to 2160h", "how long a session lives at most",
+		func(p Policy) string { return p.SessionLife.String() },
+		duration(func(p *Policy) *time.Duration { return &p.SessionLife }, time.Hour, 90*24*time.Hour),
+	},
+	{
+		"own_networks", "networks such as 192.0.2.0/24, comma-separated, or nothing", "your own networks, where many people share one address",
+		func(p Policy) string {
+			var texts []string
+			for _, n := range p.OwnNetworks {
+				texts = append(texts, n.String())
+			}
+			return strings.Join(texts, ",")
+		},
+		setNetworks,
+	},
+	{
+		"help_line", "up to 200 characters", "a sentence for people who are stuck, for example whom to call",
+		func(p Policy) string { return p.HelpLine },
+		func(p *Policy, v string) error { p.HelpLine = v; return text(v, 200) },
+	},
+	{
+		"help_email", "an e-mail address, or nothing", "where answers to our mails go",
+		func(p Policy) string { return p.HelpEmail },
+		func(p *Policy, v string) error {
+			p.HelpEmail = v
+			if v != "" && (!strings.Contains(v, "@") || strings.ContainsAny(v, " <>,;\"")) {
+				return errRange
+			}
+			return text(v, 254)
+		},
+	},
+	{
+		"accent", "a colour such as #0b6e5a that white text can be read on, or nothing", "the colour of buttons and links",
+		func(p Policy) string { return p.Accent },
+		func(p *Policy, v string) error { p.Accent = strings.ToLower(v); return readable(p.Accent) },
+	},
+}
+
+var errRange = fmt.Errorf("out of range")
+
+// With gives the policy with one setting changed, or a fault that says what is allowed.
+func (p Policy) With(name, value string) (Policy, error) {
+	for _, s := range Settings {
+		if s.Name != name {
+			continue
+		}
+		if err := s.Set(&p, strings.TrimSpace(value)); err != nil {
+			return p, fault.InvalidField(name, fmt.Sprintf("%s cannot be %q; allowed: %s.", name, value, s.Allowed))
+		}
+		return p, nil
+	}
+	return p, fault.InvalidField(name, fmt.Sprintf("There is no setting %q.", name))
+}
+
+// Check tells whether every setting is allowed.
+func (p Policy) Check() error {
+	for _, s := range Settings {
+		if _, err := p.With(s.Name, s.Get(p)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text stores only what differs from the standard, so that a better standard
+// reaches those who never chose.
+func (p Policy) text() string {
+	chosen := map[string]string{}
+	standard := Standard()
+	for _, s := range Settings {
+		if v := s.Get(p); v != s.Get(standard) {
+			chosen[s.Name] = v
+		}
+	}
+	out, _ := json.Marshal(chosen) // a map of strings always encodes
+	return string(out)
+}
+
+func readPolicy(stored string) (Policy, error) {
+	p := Standard()
+	if stored == "{}" {
+		return p, nil
+	}
+	chosen := map[string]string{}
+	if err := json.Unmarshal([]byte(stored), &chosen); err != nil {
+		return p, fmt.Errorf("read policy: %w", err)
+	}
+	for _, s := range Settings {
+		if v, ok := chosen[s.Name]; ok {
+			if err := s.Set(&p, v); err != nil {
+				return p, fmt.Errorf("read policy: %s: %w", s.Name, err)
+			}
+		}
+	}
+	return p, nil
+}
+
+func duration(field func(*Policy) *time.Duration, least, most time.Duration) func(*Policy, string) error {
+	return func(p *Policy, v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil || d < least || d > most {
+			return errRange
+		}
+		*field(p) = d
+		return nil
+	}
+}
+
+func oneOf[T ~string](v string, field *T, allowed ...T) error {
+	for _, a := range allowed {
+		if v == string(a) {
+			*field = a
+			return nil
+		}
+	}
+	return errRange
+}
+
+func setNetworks(p *Policy, v string) error {
+	p.OwnNetworks = nil
+	for one := range strings.SplitSeq(v, ",") {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		n, err := netip.ParsePrefix(one)
+		if err != nil || len(p.OwnNetworks) == 50 {
+			return errRange
+		}
+		p.OwnNetworks = append(p.OwnNetworks, n.Masked())
+	}
+	return nil
+}
+
+func text(v string, most int) error {
+	if len(v) > most || strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
+		return errRange
+	}
+	return nil
+}
+
+var colour = regexp.MustCompile(`^#[0-9a-f]{6}$`)
+
+// readable wants a contrast of at least 4.5 with white (WCAG 2.2, 1.4.3).
+func readable(c string) error {
+	if c == "" {
+		return nil
+	}
+	if !colour.MatchString(c) {
+		return errRange
+	}
+	n, err := strconv.ParseUint(c[1:], 16, 32)
+	if err != nil {
+		return errRange
+	}
+	light := 0.2126*linear(n>>16&255) + 0.7152*linear(n>>8&255) + 0.0722*linear(n&255)
+	if 1.05/(light+0.05) < 4.5 {
+		return errRange
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package keyring
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/secret"
+)
+
+// List gives the keys of the ring, oldest first.
+func List(ctx context.Context, d *db.DB) ([]Info, error) {
+	var all []Info
+	err := d.View(ctx, func(tx *db.Tx) (err error) {
+		all, err = db.All[Info](tx, "SELECT id, made_at, retired_at, revoked_at FROM signing_keys ORDER BY id")
+		return err
+	})
+	return all, err
+}
+
+// Rotate makes a new key that signs from now on. Links of the old ones stay
+// valid until they end.
+func (r *Ring) Rotate(ctx context.Context) error {
+	err := r.db.Update(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec("UPDATE signing_keys SET retired_at = $1 WHERE retired_at IS NULL", tx.Now()); err != nil {
+			return err
+		}
+		return addKey(tx, r.master)
+	})
+	if err != nil {
+		return fmt.Errorf("rotate keys: %w", err)
+	}
+	return r.reload(ctx)
+}
+
+// Revoke is for a leak: links and codes of that key end now. If it was the one
+// that signs, a new one takes its place.
+func (r *Ring) Revoke(ctx context.Context, number int) error {
+	err := r.db.Update(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec("UPDATE signing_keys SET revoked_at = $1, retired_at = COALESCE(retired_at, $1) WHERE id = $2 AND revoked_at IS NULL", tx.Now(), number)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fault.New(fault.NotFound, "There is no key %d that could be revoked. See: sparekey keys list", number)
+		}
+		signing, err := db.One[int](tx, "SELECT count(*) FROM signing_keys WHERE retired_at IS NULL")
+		if err != nil || signing > 0 {
+			return err
+		}
+		return addKey(tx, r.master)
+	})
+	if err != nil {
+		return fmt.Errorf("revoke key: %w", err)
+	}
+	return r.reload(ctx)
+}
+
+// Rewrap seals the ring under a new master key and puts it in the file in place
+// of the old one. The new file is written beside it first, so a crash between
+// the two steps leaves both keys on the disk.
+func (r *Ring) Rewrap(ctx context.Context, file string) error {
+	next := file + ".new"
+	master, err := writeKeyFile(next, secret.NewKey())
+	if err != nil {
+		return err
+	}
+	r.mu.RLock()
+	keys := r.keys
+	r.mu.RUnlock()
+	err = r.db.Update(ctx, func(tx *db.Tx) error {
+		for number, key := range keys {
+			if _, err := tx.Exec("UPDATE signing_keys SET sealed = $1 WHERE id = $2", master.Seal(key, sealedAs(int(number))), int(number)); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec("UPDATE installation SET master_fingerprint = $1", master.Fingerprint())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("rewrap keys: %w", err)
+	}
+	if err := os.Rename(next, file); err != nil {
+		return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("The ring is sealed with the new key in %s, but it could not be moved to %s. Move it by hand.", next, file))
+	}
+	return nil
+}
+
+// Reset starts a new ring under a new master key. It is for a lost key file and
+// costs the live links, nothing else.
+func Reset(ctx context.Context, d *db.DB, file string) error {
+	if _, err := os.Stat(file); err == nil {
+		if err := os.Rename(file, file+".old"); err != nil {
+			return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("The old key file %s cannot be moved out of the way.", file))
+		}
+	}
+	master, err := writeKeyFile(file, secret.NewKey())
+	if err != nil {
+		return err
+	}
+	return d.Update(ctx, func(tx *db.Tx) error {
+		for _, statement := range []string{
+			"DELETE FROM installation",
+			"DELETE FROM signing_keys",
+		} {
+			if _, err := tx.Exec(statement); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec("UPDATE links SET ended_at = $1, ended_why = 'keys reset' WHERE ended_at IS NULL", tx.Now()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec("INSERT INTO installation (one, master_fingerprint, made_at) VALUES (1, $1, $2)", master.Fingerprint(), tx.Now()); err != nil {
+			return err
+		}
+		return addKey(tx, master)
+	})
+}

@@ -1,0 +1,248 @@
+// Package keyring holds the keys that sign links.
+//
+// One master key lies in a file; the ring lies in the database, each key sealed
+// under the master key, so that the database alone opens nothing and a rotation
+// is one row that every node follows. A retired key signs nothing new; a
+// revoked one has leaked, and its links and codes have ended.
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/secret"
+)
+
+// Ring signs and checks with the keys of one database. It is safe for concurrent use.
+type Ring struct {
+	db     *db.DB
+	master secret.Key
+
+	mu   sync.RWMutex
+	keys map[uint8]secret.Key
+}
+
+// Info is what may be told about a key.
+type Info struct {
+	ID        int       `db:"id" json:"id"`
+	MadeAt    time.Time `db:"made_at" json:"made_at"`
+	RetiredAt time.Time `db:"retired_at" json:"retired_at,omitzero"`
+	RevokedAt time.Time `db:"revoked_at" json:"revoked_at,omitzero"`
+}
+
+// Open opens the ring with the master key in the file. The first command that
+// meets a database which knows no master key makes the file; afterwards a
+// missing file or another key is refused with one sentence.
+func Open(ctx context.Context, d *db.DB, file string) (*Ring, error) {
+	known, err := knownFingerprint(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	master, err := masterKey(file, known == "")
+	if err != nil {
+		return nil, err
+	}
+	if known == "" {
+		if known, err = install(ctx, d, master); err != nil {
+			return nil, err
+		}
+	}
+	if known != master.Fingerprint() {
+		return nil, fault.New(fault.Conflict, "The key file %s does not belong to this database. Put back the key file that was made with it, or start a new ring with: sparekey keys reset", file)
+	}
+	r := &Ring{db: d, master: master}
+	return r, r.reload(ctx)
+}
+
+func knownFingerprint(ctx context.Context, d *db.DB) (string, error) {
+	var known string
+	err := d.View(ctx, func(tx *db.Tx) (err error) {
+		known, err = db.One[string](tx, "SELECT master_fingerprint FROM installation WHERE one = 1")
+		return err
+	})
+	if errors.Is(err, db.ErrNone) {
+		return "", nil
+	}
+	return known, err
+}
+
+func masterKey(file string, mayMake bool) (secret.Key, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	switch {
+	case err == nil:
+		key, err := secret.ParseKeyFile(string(text))
+		if err != nil {
+			return key, fault.Wrap(fault.Invalid, err, fmt.Sprintf("%s is not a Sparekey key file.", file))
+		}
+		return key, nil
+	case errors.Is(err, os.ErrNotExist) && mayMake:
+		return writeKeyFile(file, secret.NewKey())
+	case errors.Is(err, os.ErrNotExist):
+		return secret.Key{}, fault.New(fault.Conflict, "The key file %s is missing. Put back the key file that was made with this database; without it no link of the last day can be read. To start a new ring: sparekey keys reset", file)
+	default:
+		return secret.Key{}, fault.Wrap(fault.Unavailable, err, fmt.Sprintf("The key file %s cannot be read. Check its permissions.", file))
+	}
+}
+
+// writeKeyFile writes beside the file and links it into place, so that a crash
+// leaves no half key and of two first commands one wins.
+func writeKeyFile(file string, key secret.Key) (secret.Key, error) {
+	refuse := func(err error) error {
+		return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("The key file %s cannot be written. Check the folder and its permissions.", file))
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".sparekey-key-*") // mode 0600
+	if err != nil {
+		return key, refuse(err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // after a rename there is nothing left
+	_, err = f.WriteString(key.KeyFile())
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return key, refuse(err)
+	}
+	if err := os.Link(f.Name(), file); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return masterKey(file, false)
+		}
+		return key, refuse(err)
+	}
+	return key, nil
+}
+
+// install stores the fingerprint and the first key, once.
+func install(ctx context.Context, d *db.DB, master secret.Key) (string, error) {
+	var known string
+	err := d.Update(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec(`INSERT INTO installation (one, master_fingerprint, made_at) VALUES (1, $1, $2)
+			ON CONFLICT (one) DO NOTHING`, master.Fingerprint(), tx.Now())
+		if err != nil {
+			return err
+		}
+		if n == 1 {
+			if err := addKey(tx, master); err != nil {
+				return err
+			}
+		}
+		known, err = db.One[string](tx, "SELECT master_fingerprint FROM installation WHERE one = 1")
+		return err
+	})
+	return known, err
+}
+
+func addKey(tx *db.Tx, master secret.Key) error {
+	last, err := db.One[int](tx, "SELECT COALESCE(max(id), 0) FROM signing_keys")
+	if err != nil {
+		return err
+	}
+	if last >= 255 {
+		return fault.New(fault.Conflict, "All 255 key numbers are taken. Start a new ring with: sparekey keys reset")
+	}
+	next := last + 1
+	_, err = tx.Exec("INSERT INTO signing_keys (id, sealed, made_at) VALUES ($1, $2, $3)",
+		next, master.Seal(secret.NewKey(), sealedAs(next)), tx.Now())
+	return err
+}
+
+func sealedAs(id int) string { return fmt.Sprintf("signing key %d", id) }
+
+// Current gives the number of the key that signs new links.
+func Current(tx *db.Tx) (uint8, error) {
+	n, err := db.One[int](tx, "SELECT COALESCE(max(id), 0) FROM signing_keys WHERE retired_at IS NULL AND revoked_at IS NULL")
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, fault.New(fault.Unavailable, "There is no key to sign links with. An operator makes one with: sparekey keys rotate")
+	}
+	return uint8(n), nil //nolint:gosec // the table allows 1 to 255
+}
+
+func (r *Ring) reload(ctx context.Context) error {
+	type sealedKey struct {
+		ID     int    `db:"id"`
+		Sealed string `db:"sealed"`
+	}
+	var rows []sealedKey
+	err := r.db.View(ctx, func(tx *db.Tx) (err error) {
+		rows, err = db.All[sealedKey](tx, "SELECT id, sealed FROM signing_keys")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read key ring: %w", err)
+	}
+	keys := make(map[uint8]secret.Key, len(rows))
+	for _, row := range rows {
+		key, err := r.master.Unseal(row.Sealed, sealedAs(row.ID))
+		if err != nil {
+			return fmt.Errorf("read key ring: key %d: %w", row.ID, err)
+		}
+		keys[uint8(row.ID)] = key //nolint:gosec // the table allows 1 to 255
+	}
+	r.mu.Lock()
+	r.keys = keys
+	r.mu.Unlock()
+	return nil
+}
+
+// key gives a key of the ring; an unknown number makes it read the ring again,
+// since another node may have rotated.
+func (r *Ring) key(ctx context.Context, keyID uint8) (secret.Key, bool, error) {
+	r.mu.RLock()
+	k, ok := r.keys[keyID]
+	r.mu.RUnlock()
+	if ok || keyID == 0 {
+		return k, ok, nil
+	}
+	if err := r.reload(ctx); err != nil {
+		return k, false, err
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	k, ok = r.keys[keyID]
+	return k, ok, nil
+}
+
+// Text gives the secret text of a link.
+func (r *Ring) Text(ctx context.Context, p secret.Purpose, env id.Environment, keyID uint8, link secret.LinkID) (string, error) {
+	k, ok, err := r.key(ctx, keyID)
+	if err != nil || !ok {
+		return "", errors.Join(err, fmt.Errorf("sign link: no key %d", keyID))
+	}
+	return secret.SignLink(k.Derive(p), keyID, link, string(env)), nil
+}
+
+// Code gives the reset code that goes with a mailed link.
+func (r *Ring) Code(ctx context.Context, env id.Environment, keyID uint8, link secret.LinkID) (string, error) {
+	k, ok, err := r.key(ctx, keyID)
+	if err != nil || !ok {
+		return "", errors.Join(err, fmt.Errorf("derive code: no key %d", keyID))
+	}
+	return secret.Code(k.Derive(secret.CodeOf), link, string(env)), nil
+}
+
+// Read takes a link text apart and proves that we made it for this purpose and
+// environment, without a look at its row.
+func (r *Ring) Read(ctx context.Context, p secret.Purpose, env id.Environment, text string) (secret.LinkID, secret.Problem, error) {
+	link, problem := secret.ParseLink(text)
+	if problem != secret.Fine {
+		return secret.LinkID{}, problem, nil
+	}
+	k, ok, err := r.key(ctx, link.KeyID)
+	if err != nil {
+		return secret.LinkID{}, "", err
+	}
+	if !ok || !link.Genuine(k.Derive(p), string(env)) {
+		return secret.LinkID{}, secret.Damaged, nil
+	}
+	return link.ID, secret.Fine, nil
+}
+
+// Cookie gives the key that signs what a browser keeps for us.
+func (r *Ring) Cookie(p secret.Purpose) secret.PurposeKey { return r.master.Derive(p) }

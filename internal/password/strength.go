@@ -11,6 +11,7 @@ const (
 	TooShort  = "Too short"
 	CannotUse = "Cannot be used"
 	EasyGuess = "Easy to guess"
+	Fair      = "Fair"
 	Good      = "Good"
 	Strong    = "Strong"
 )
@@ -39,6 +40,8 @@ func Strength(plain string, context []string) string {
 		return Strong
 	case 3:
 		return Good
+	case 2:
+		return Fair
 	default:
 		return EasyGuess
 	}

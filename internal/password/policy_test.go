@@ -54,7 +54,7 @@ func TestCheckGivesTheExactReason(t *testing.T) {
 		{"lkjhgfdsapoiuytrewq", 0, row},
 		{"abcdefghijklmnopq", 0, row},
 		{"zyxwvutsrqponmlkj", 0, row},
-		{"1234567890123456", 0, again},
+		{"1234567890123456", 0, row},
 		{"12345678901234567x", 0, row},
 		{"qwerty123456asdfgh", 0, row},
 		{"aaaabbbbccccdddd", 0, row},

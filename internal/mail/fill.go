@@ -1,0 +1,94 @@
+package mail
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	html "html/template"
+	"strings"
+	text "text/template"
+	"time"
+)
+
+//go:embed templates
+var files embed.FS
+
+// page is a message's pair of templates.
+type page struct {
+	text *text.Template
+	html *html.Template
+}
+
+// pages is filled at the start, so that a broken template stops the program.
+var pages = parse()
+
+func parse() map[Kind]page {
+	all := make(map[Kind]page, len(Kinds))
+	for _, k := range Kinds {
+		// The reset mail is one mail; only its first sentence knows who asked.
+		file := "templates/" + string(k)
+		if k == ResetByAdmin {
+			file = "templates/" + string(Reset)
+		}
+		all[k] = page{
+			text: text.Must(text.ParseFS(files, "templates/parts.txt", file+".txt")).Lookup(base(file) + ".txt"),
+			html: html.Must(html.ParseFS(files, "templates/layout.html", file+".html")).Lookup("layout.html"),
+		}
+	}
+	return all
+}
+
+func base(file string) string { return file[strings.LastIndexByte(file, '/')+1:] }
+
+// view is what templates see: fixed fields, no functions that reach anything else.
+type view struct {
+	Data
+	Subject string
+	ByAdmin bool
+}
+
+// When gives a time in full, for example "Tuesday 3 March 2026, 14:05 UTC".
+func (v view) When(t time.Time) string {
+	place := v.Location
+	if place == nil {
+		place = time.UTC
+	}
+	return t.In(place).Format("Monday 2 January 2006, 15:04 MST")
+}
+
+// From hides the sender, whose address no text needs; Where joins what is known of a device.
+func (v view) Where() string {
+	switch {
+	case v.Device != "" && v.Network != "":
+		return v.Device + ", network " + v.Network
+	case v.Network != "":
+		return "network " + v.Network
+	default:
+		return v.Device
+	}
+}
+
+// Sessions says how many sessions were ended.
+func (v view) Sessions() string {
+	switch v.SessionsEnded {
+	case 0:
+		return ""
+	case 1:
+		return "1 session was signed out."
+	default:
+		return fmt.Sprintf("%d sessions were signed out.", v.SessionsEnded)
+	}
+}
+
+// fill gives both parts with LF line ends.
+func fill(k Kind, d Data) (string, string, error) {
+	v := view{Data: d, Subject: Subject(k, d.Environment), ByAdmin: k == ResetByAdmin}
+	var plain, rich bytes.Buffer
+	if err := pages[k].text.Execute(&plain, v); err != nil {
+		return "", "", fmt.Errorf("text: %w", err)
+	}
+	if err := pages[k].html.Execute(&rich, v); err != nil {
+		return "", "", fmt.Errorf("html: %w", err)
+	}
+	return plain.String(), rich.String(), nil
+}

@@ -1,0 +1,192 @@
+// Package mail holds what our messages say, and gives them as bytes ready to send.
+//
+// Each kind of message has a text and an HTML template beside this file, both
+// written by hand and parsed at the start. Render fills them in and builds a
+// multipart/alternative message, text first. The package is pure: it sends
+// nothing, stores nothing and reads no clock. What people can choose, their
+// names above all, cannot add a header, a part or a link.
+package mail
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Kind says which message it is.
+type Kind string
+
+// The kinds of message.
+const (
+	Reset           Kind = "reset"            // the person asked for a new password
+	ResetByAdmin    Kind = "reset-by-admin"   // an administrator had the reset mail sent
+	AdminLink       Kind = "admin-link"       // an administrator made a link and carries it
+	PasswordChanged Kind = "password-changed" // a new password was set
+	Invitation      Kind = "invitation"       // somebody is invited to the environment
+	AddressConfirm  Kind = "address-confirm"  // to the new address: confirm it
+	AddressChanged  Kind = "address-changed"  // to the old address: it was replaced
+	NewSignIn       Kind = "new-sign-in"      // a sign-in from a device not seen before
+)
+
+// Kinds lists them all.
+var Kinds = []Kind{Reset, ResetByAdmin, AdminLink, PasswordChanged, Invitation, AddressConfirm, AddressChanged, NewSignIn}
+
+// Party is a sender or recipient.
+type Party struct{ Name, Address string }
+
+// Data is what a message is made of. A kind uses the fields it needs; Render
+// refuses a message whose necessary fields are missing.
+type Data struct {
+	Environment string // its name as people read it
+	From, To    Party
+	ReplyTo     string // an address; "" for none
+	MessageID   string // without angle brackets
+	Date        time.Time
+	UserName    string
+
+	Link  string    // of the message's own purpose
+	Code  string    // 8 digits that do the same as Link; "" for none
+	Until time.Time // when Link and Code end
+
+	NotMe      string // the "This wasn't me" link
+	NotMeUntil time.Time
+
+	By              string // the administrator or the inviter
+	How             string // which way an administrator's link goes, for example "by phone"
+	Device, Network string // for example "Firefox on Windows", "203.0.113.7"
+	At              time.Time
+	SessionsEnded   int
+
+	OldAddress, NewAddress string
+
+	Location *time.Location // for the times in the text; nil means UTC
+}
+
+// Render gives the message as RFC 5322 bytes with CRLF line ends. The same
+// input gives the same bytes, so a message sent again is the same message.
+//
+// Names are cleaned: see clean and inert. Everything else fails closed: an
+// address, Message-ID, link or code that is not plainly one is an error, which
+// never repeats a link or code.
+func Render(k Kind, d Data) ([]byte, error) {
+	if err := check(k, d); err != nil {
+		return nil, fmt.Errorf("render %s mail: %w", k, err)
+	}
+	d = cleaned(d)
+	text, html, err := fill(k, d)
+	if err != nil {
+		return nil, fmt.Errorf("render %s mail: %w", k, err)
+	}
+	raw, err := build(k, d, text, html)
+	if err != nil {
+		return nil, fmt.Errorf("render %s mail: %w", k, err)
+	}
+	return raw, nil
+}
+
+// Subject gives the subject line: what it is, then the environment's name.
+func Subject(k Kind, environment string) string {
+	name := clean(environment)
+	switch k {
+	case Reset, ResetByAdmin:
+		return "Reset your password · " + name
+	case AdminLink:
+		return "An administrator made a password reset link for you · " + name
+	case PasswordChanged:
+		return "Your password was changed · " + name
+	case Invitation:
+		return "You are invited to " + name
+	case AddressConfirm:
+		return "Confirm your new e-mail address · " + name
+	case AddressChanged:
+		return "Your e-mail address was changed · " + name
+	case NewSignIn:
+		return "New sign-in to " + name
+	default:
+		return name
+	}
+}
+
+// needs says what a kind cannot do without.
+var needs = map[Kind]struct{ link, notMe, addresses bool }{
+	Reset:           {link: true},
+	ResetByAdmin:    {link: true},
+	AdminLink:       {notMe: true},
+	PasswordChanged: {notMe: true},
+	Invitation:      {link: true},
+	AddressConfirm:  {link: true},
+	AddressChanged:  {notMe: true, addresses: true},
+	NewSignIn:       {notMe: true},
+}
+
+func check(k Kind, d Data) error {
+	need, ok := needs[k]
+	if !ok {
+		return errors.New("no such kind")
+	}
+	if clean(d.Environment) == "" {
+		return errors.New("the environment has no name")
+	}
+	if d.Date.IsZero() {
+		return errors.New("no date")
+	}
+	if !messageID.MatchString(d.MessageID) {
+		return errors.New("malformed message id")
+	}
+	if err := checkAddresses(d, need.addresses); err != nil {
+		return err
+	}
+	if err := checkLink("link", d.Link, d.Until, need.link); err != nil {
+		return err
+	}
+	if d.Code != "" && !code.MatchString(d.Code) {
+		return errors.New("the code is not 8 digits")
+	}
+	return checkLink("not-me link", d.NotMe, d.NotMeUntil, need.notMe)
+}
+
+func checkAddresses(d Data, oldAndNew bool) error {
+	for _, a := range []struct {
+		what, address string
+		needed        bool
+	}{
+		{"sender", d.From.Address, true},
+		{"recipient", d.To.Address, true},
+		{"reply-to", d.ReplyTo, false},
+		{"old address", d.OldAddress, oldAndNew},
+		{"new address", d.NewAddress, oldAndNew},
+	} {
+		if a.address == "" && !a.needed {
+			continue
+		}
+		if _, err := plainAddress(a.address); err != nil {
+			return fmt.Errorf("%s: %w", a.what, err)
+		}
+	}
+	return nil
+}
+
+// maxLink keeps a link's line well under the 998 octets of RFC 5322 section 2.1.1.
+const maxLink = 800
+
+func checkLink(what, link string, until time.Time, needed bool) error {
+	if link == "" {
+		if needed {
+			return fmt.Errorf("no %s", what)
+		}
+		return nil
+	}
+	u, err := url.Parse(link)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		len(link) > maxLink || strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r >= 0x7f }) ||
+		strings.ContainsAny(link, "<>\"'`\\{}|^") {
+		// The cause would repeat the link.
+		return fmt.Errorf("malformed %s", what)
+	}
+	if until.IsZero() {
+		return fmt.Errorf("the %s has no end", what)
+	}
+	return nil
+}

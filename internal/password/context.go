@@ -13,7 +13,7 @@ const (
 	maxContext      = 32  // entries; the rest is not looked at
 	maxContextEntry = 320 // bytes, the longest e-mail address
 	minTerm         = 3   // code points; shorter parts of names are in many words
-	maxAffix        = 8   // digits and marks around a name that count as decoration: a date
+	maxAffix        = 10  // digits and marks around a name that count as decoration: a date
 )
 
 // contextWords are names and addresses in the form in which they are compared.

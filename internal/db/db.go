@@ -56,10 +56,13 @@ type Dialect struct {
 	Name string
 	// ForUpdate ends a SELECT that locks its rows.
 	ForUpdate string
-	// MatchUsers is a condition on users u: its search text contains the words
-	// bound to $2; the environment is $1. See SearchArg for the form of $2.
-	MatchUsers string
-	// SearchArg prepares folded text of three letters or more for MatchUsers.
+	// MatchFrom and MatchWhere select the users u of environment $1 whose search
+	// text contains $2, through the trigram index. See SearchArg for $2.
+	MatchFrom, MatchWhere string
+	// CountMatches counts them, roughly and at most up to 1,001, where the engine
+	// needs to be told which way is quicker; else it is empty.
+	CountMatches string
+	// SearchArg prepares folded text of three letters or more for $2.
 	SearchArg func(folded string) string
 }
 

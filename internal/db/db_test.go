@@ -27,7 +27,7 @@ func TestTmp(t *testing.T) {
 	}))
 	require.NoError(t, d.View(context.Background(), func(tx *db.Tx) error {
 		for _, q := range []string{"jans", "ann jan"} {
-			ids, err := db.All[string](tx, "SELECT u.id FROM users u WHERE u.environment_id=$1 AND "+tx.Dialect().MatchUsers, "e", tx.Dialect().SearchArg(q))
+			ids, err := db.All[string](tx, "SELECT u.id FROM "+tx.Dialect().MatchFrom+" WHERE "+tx.Dialect().MatchWhere, "e", tx.Dialect().SearchArg(q))
 			require.NoError(t, err)
 			require.Equal(t, []string{"u"}, ids)
 		}

@@ -81,7 +81,8 @@ func (e *postgresEngine) dialect() Dialect {
 	return Dialect{
 		Name:       "postgres",
 		ForUpdate:  " FOR UPDATE",
-		MatchUsers: `u.environment_id = $1 AND u.search_text LIKE $2`,
+		MatchFrom:  "users u",
+		MatchWhere: `u.environment_id = $1 AND u.search_text LIKE $2`,
 		SearchArg: func(folded string) string {
 			return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(folded) + "%"
 		},

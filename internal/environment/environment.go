@@ -35,7 +35,9 @@ var slugForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 var reserved = []string{"operator", "api", "livez", "readyz", "metrics", "static", "mail-events", "debug"}
 
 // ValidSlug tells whether a path segment can be an environment's.
-func ValidSlug(slug string) bool { return slugForm.MatchString(slug) && !slices.Contains(reserved, slug) }
+func ValidSlug(slug string) bool {
+	return slugForm.MatchString(slug) && !slices.Contains(reserved, slug)
+}
 
 type row struct {
 	ID          id.Environment `db:"id"`

@@ -1,0 +1,113 @@
+// Package audit writes down what happened: once, in order, never changed.
+//
+// Events carry who, to whom, from where and why; never a secret. A user's
+// timeline is made of them.
+package audit
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
+)
+
+// Kind is what happened.
+type Kind string
+
+// The kinds of event. Their texts are stored: add, never rename.
+const (
+	Asked            Kind = "asked"             // for a reset
+	AskedTooOften    Kind = "asked too often"   // recorded, no further mail
+	AskedDeactivated Kind = "asked deactivated" // recorded, no mail
+	TokenMade        Kind = "token made"
+	TokenRevoked     Kind = "token revoked"
+	LinkMade         Kind = "link made" // by an admin
+	LinkShown        Kind = "link shown again"
+	LinkEnded        Kind = "link ended"
+	LinkOpened       Kind = "link opened"
+	LinkScanned      Kind = "link scanned"
+	CodeRefused      Kind = "code refused"
+	CodeAccepted     Kind = "code accepted"
+	ResetRefused     Kind = "reset refused"
+	PasswordReset    Kind = "password reset"
+	PasswordChanged  Kind = "password changed"
+	SignedIn         Kind = "signed in"
+	SignInRefused    Kind = "sign-in refused"
+	SignedOut        Kind = "signed out"
+	SessionsEnded    Kind = "sessions ended"
+	NotMe            Kind = "this was not me"
+	UserCreated      Kind = "user created"
+	UserInvited      Kind = "user invited"
+	UserRenamed      Kind = "user renamed"
+	RoleChanged      Kind = "role changed"
+	AddressAsked     Kind = "address change asked"
+	AddressChanged   Kind = "address changed"
+	AddressUndone    Kind = "address change undone"
+	Deactivated      Kind = "user deactivated"
+	Activated        Kind = "user activated"
+	UserDeleted      Kind = "user deleted"
+	EnvironmentMade  Kind = "environment created"
+	Suspended        Kind = "environment suspended"
+	Resumed          Kind = "environment resumed"
+	PolicyChanged    Kind = "policy changed"
+)
+
+// Event is one thing that happened.
+type Event struct {
+	Kind   Kind
+	Actor  access.Actor // who did it; zero for somebody unknown
+	User   id.User      // about whom
+	Detail Detail
+}
+
+// Detail holds what else is worth knowing, by short names. Never a secret.
+type Detail map[string]string
+
+// Record writes an event.
+func Record(tx *db.Tx, env id.Environment, e Event) error {
+	detail := ""
+	if len(e.Detail) > 0 {
+		text, err := json.Marshal(e.Detail)
+		if err != nil {
+			return err
+		}
+		detail = string(text)
+	}
+	actor := string(e.Actor.User)
+	if e.Actor.Operator {
+		actor = "operator"
+	}
+	_, err := tx.Exec(`INSERT INTO events (environment_id, id, at, kind, actor_id, actor_name, user_id, network, agent, detail)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		env, id.New[id.Event](), tx.Now(), e.Kind, actor, e.Actor.Name, e.User, e.Actor.Network, e.Actor.Agent, detail)
+	return err
+}
+
+// Entry is an event as it is read back.
+type Entry struct {
+	ID        id.Event  `db:"id"`
+	At        time.Time `db:"at"`
+	Kind      Kind      `db:"kind"`
+	ActorID   string    `db:"actor_id"` // a user id, "operator", or "" for somebody unknown
+	ActorName string    `db:"actor_name"`
+	Network   string    `db:"network"`
+	Agent     string    `db:"agent"`
+	Stored    string    `db:"detail"`
+}
+
+// Detail gives the detail of an entry.
+func (e Entry) Detail() Detail {
+	d := Detail{}
+	if e.Stored != "" {
+		_ = json.Unmarshal([]byte(e.Stored), &d) // written by Record
+	}
+	return d
+}
+
+// OfUser gives the newest events about one user.
+func OfUser(tx *db.Tx, env id.Environment, user id.User, limit int) ([]Entry, error) {
+	return db.All[Entry](tx, `SELECT id, at, kind, actor_id, actor_name, network, agent, detail FROM events
+		WHERE environment_id = $1 AND user_id = $2 ORDER BY at DESC, id DESC LIMIT $3`, env, user, limit)
+}

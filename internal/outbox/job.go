@@ -1,0 +1,87 @@
+// Package outbox holds work that was promised together with the change that
+// caused it: jobs, and the mails some of them send.
+//
+// A job commits with its cause, is claimed with a lease and is done at least
+// once, also after a kill. Handlers end a job in the transaction that holds its
+// effect. What a mail says is not stored here: it is rendered when it is sent.
+package outbox
+
+import (
+	"time"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
+)
+
+// Kind says which pool works on a job.
+type Kind string
+
+// The kinds of job.
+const (
+	Resolve Kind = "resolve" // subject: a reset request
+	Send    Kind = "send"    // subject: a message
+)
+
+// Job is a claimed piece of work.
+type Job struct {
+	Environment id.Environment `db:"environment_id"`
+	ID          id.Job         `db:"id"`
+	Subject     string         `db:"subject"`
+	Tries       int            `db:"tries"` // this one included
+	holder      string
+}
+
+// Enqueue promises work.
+func Enqueue(tx *db.Tx, env id.Environment, kind Kind, subject string, due time.Time) error {
+	_, err := tx.Exec("INSERT INTO jobs (environment_id, id, kind, subject, due_at) VALUES ($1, $2, $3, $4, $5)",
+		env, id.New[id.Job](), kind, subject, due)
+	if err == nil {
+		tx.Notify(topic(kind))
+	}
+	return err
+}
+
+func topic(kind Kind) string { return "jobs:" + string(kind) }
+
+// claim takes up to n jobs that are due and that nobody holds.
+//
+// The condition on the lease stands in the outer WHERE too. On PostgreSQL two
+// claimers may both find a row in the sub-select; the second then waits for the
+// row, and only the outer condition makes it look again.
+func claim(tx *db.Tx, kind Kind, holder string, n int, lease time.Duration) ([]Job, error) {
+	jobs, err := db.All[Job](tx, `UPDATE jobs SET leased_until = $1, lease_holder = $2, tries = tries + 1
+		WHERE leased_until <= $3 AND due_at <= $3 AND (environment_id, id) IN (
+			SELECT environment_id, id FROM jobs WHERE kind = $4 AND due_at <= $3 AND leased_until <= $3
+			ORDER BY due_at LIMIT $5)
+		RETURNING environment_id, id, subject, tries`,
+		tx.Now().Add(lease), holder, tx.Now(), kind, n)
+	for i := range jobs {
+		jobs[i].holder = holder
+	}
+	return jobs, err
+}
+
+// renew keeps the leases of a holder that still works.
+func renew(tx *db.Tx, kind Kind, holder string, lease time.Duration) error {
+	_, err := tx.Exec("UPDATE jobs SET leased_until = $1 WHERE kind = $2 AND lease_holder = $3", tx.Now().Add(lease), kind, holder)
+	return err
+}
+
+// Done ends a job. It tells false if the lease was lost to somebody else, whose
+// result then counts.
+func Done(tx *db.Tx, j Job) (bool, error) {
+	n, err := tx.Exec("DELETE FROM jobs WHERE environment_id = $1 AND id = $2 AND lease_holder = $3", j.Environment, j.ID, j.holder)
+	return n == 1, err
+}
+
+// Postpone gives a job back until later.
+func Postpone(tx *db.Tx, j Job, until time.Time) error {
+	_, err := tx.Exec("UPDATE jobs SET due_at = $4, leased_until = 0, lease_holder = '' WHERE environment_id = $1 AND id = $2 AND lease_holder = $3",
+		j.Environment, j.ID, j.holder, until)
+	return err
+}
+
+// Waiting counts the jobs of a kind, for metrics.
+func Waiting(tx *db.Tx, kind Kind) (int, error) {
+	return db.One[int](tx, "SELECT count(*) FROM jobs WHERE kind = $1", kind)
+}

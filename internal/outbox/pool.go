@@ -1,0 +1,146 @@
+package outbox
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/secret"
+)
+
+// Lease is how long a killed worker's job waits for another; renewEvery keeps
+// it alive while the worker lives, also during a slow mail server.
+const (
+	Lease      = 10 * time.Second
+	renewEvery = 3 * time.Second
+	lookEvery  = time.Second // for work of other nodes, and work that falls due
+)
+
+// Pool runs the jobs of one kind.
+type Pool struct {
+	DB   *db.DB
+	Kind Kind
+	Size int // jobs at a time
+	Log  *slog.Logger
+	// Handle does the job and calls Done or Postpone in its own transaction.
+	// A job of which it returns an error is tried again later.
+	Handle func(ctx context.Context, j Job) error
+
+	holder string
+}
+
+// Run works until ctx ends, then waits for the jobs under way.
+func (p *Pool) Run(ctx context.Context) {
+	p.holder = secret.NewToken()[:16]
+	var running sync.WaitGroup
+	defer running.Wait()
+	free := make(chan struct{}, p.Size)
+	for range p.Size {
+		free <- struct{}{}
+	}
+	stopRenewing := p.renewing()
+	defer stopRenewing()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-free:
+		}
+		slots := 1 + takeAll(free)
+		jobs := p.claim(ctx, slots)
+		for range slots - len(jobs) {
+			free <- struct{}{}
+		}
+		for _, j := range jobs {
+			running.Go(func() {
+				defer func() { free <- struct{}{} }()
+				p.work(ctx, j)
+			})
+		}
+		if len(jobs) == slots {
+			continue // there may be more
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.DB.Notified(topic(p.Kind)):
+		case <-look.C:
+		}
+	}
+}
+
+func takeAll(free chan struct{}) int {
+	for n := 0; ; n++ {
+		select {
+		case <-free:
+		default:
+			return n
+		}
+	}
+}
+
+func (p *Pool) claim(ctx context.Context, n int) []Job {
+	var jobs []Job
+	err := p.DB.Update(ctx, func(tx *db.Tx) (err error) {
+		jobs, err = claim(tx, p.Kind, p.holder, n, Lease)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		p.Log.Error("claim jobs", "kind", p.Kind, "error", err)
+	}
+	if err != nil {
+		return nil
+	}
+	return jobs
+}
+
+// work does one job. A stop of the program does not interrupt it: it is short,
+// or bounded by the time limits of its own.
+func (p *Pool) work(ctx context.Context, j Job) {
+	ctx = context.WithoutCancel(ctx)
+	err := p.Handle(ctx, j)
+	if err == nil {
+		return
+	}
+	p.Log.Error("job", "kind", p.Kind, "job", j.ID, "try", j.Tries, "error", err)
+	err = p.DB.Update(ctx, func(tx *db.Tx) error { return Postpone(tx, j, tx.Now().Add(Backoff(j.Tries))) })
+	if err != nil {
+		p.Log.Error("postpone job", "kind", p.Kind, "job", j.ID, "error", err) // its lease will run out
+	}
+}
+
+func (p *Pool) renewing() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(renewEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				err := p.DB.Update(ctx, func(tx *db.Tx) error { return renew(tx, p.Kind, p.holder, Lease) })
+				if err != nil && ctx.Err() == nil {
+					p.Log.Error("renew leases", "kind", p.Kind, "error", err)
+				}
+			}
+		}
+	})
+	return func() { cancel(); done.Wait() }
+}
+
+// Backoff is the pause after the n-th try: 2 s, doubling to an hour, with a
+// third of it left to chance so that tries do not march in step.
+func Backoff(n int) time.Duration {
+	pause := time.Hour
+	if n < 12 {
+		pause = min(pause, 2*time.Second<<max(n-1, 0))
+	}
+	return pause*2/3 + time.Duration(rand.Int64N(int64(pause/3)))
+}

@@ -1,0 +1,156 @@
+// Package session holds signed-in browsers.
+//
+// A session is an opaque 256-bit text in a cookie; the database knows its hash
+// alone. Whether it lives is read each time it is used, with the user and the
+// environment, so an end counts at once on every node.
+package session
+
+import (
+	"errors"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/secret"
+)
+
+// Session is one signed-in browser, as lists show it.
+type Session struct {
+	ID      id.Session `db:"id"`
+	MadeAt  time.Time  `db:"made_at"`
+	SeenAt  time.Time  `db:"seen_at"`
+	EndsAt  time.Time  `db:"ends_at"`
+	Network string     `db:"network"`
+	Agent   string     `db:"agent"`
+}
+
+// Why a session ended.
+const (
+	SignedOut     = "signed out"
+	EndedByUser   = "ended by the user"
+	EndedByAdmin  = "ended by an administrator"
+	PasswordReset = "password reset"
+	PasswordSet   = "password changed"
+	RoleChanged   = "role changed"
+	Deactivated   = "deactivated"
+	NotMe         = "this was not me"
+)
+
+// Life says how long a session may last.
+type Life struct {
+	Idle time.Duration // without use
+	Most time.Duration // from signing in
+}
+
+// From says which browser a session is on.
+type From struct{ Network, Agent string }
+
+// Start signs a browser in and gives the secret text for its cookie.
+func Start(tx *db.Tx, env id.Environment, user id.User, life Life, from From) (string, Session, error) {
+	text := secret.NewToken()
+	s := Session{
+		ID: id.New[id.Session](), MadeAt: tx.Now(), SeenAt: tx.Now(), EndsAt: tx.Now().Add(life.Most),
+		Network: from.Network, Agent: from.Agent,
+	}
+	_, err := tx.Exec(`INSERT INTO sessions (environment_id, token_hash, id, user_id, made_at, seen_at, ends_at, idle_for, network, agent)
+		VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9)`,
+		env, secret.Hash(text), s.ID, user, s.MadeAt, s.EndsAt, life.Idle.Microseconds(), s.Network, s.Agent)
+	return text, s, err
+}
+
+// Live is what one indexed read tells about a cookie.
+type Live struct {
+	Environment id.Environment `db:"environment_id"`
+	Session     id.Session     `db:"id"`
+	User        id.User        `db:"user_id"`
+	Email       string         `db:"email"`
+	Name        string         `db:"name"`
+	Role        access.Role    `db:"role"`
+	State       string         `db:"state"`
+	SeenAt      time.Time      `db:"seen_at"`
+	EndsAt      time.Time      `db:"ends_at"`
+	IdleFor     int64          `db:"idle_for"` // microseconds
+	EndedAt     time.Time      `db:"ended_at"`
+	EndedWhy    string         `db:"ended_why"`
+	SuspendedAt time.Time      `db:"suspended_at"`
+}
+
+// Expires is when the session ends if nobody uses it again.
+func (l Live) Expires() time.Time {
+	if idle := l.SeenAt.Add(time.Duration(l.IdleFor) * time.Microsecond); idle.Before(l.EndsAt) {
+		return idle
+	}
+	return l.EndsAt
+}
+
+// touchEvery is how exactly last use is known: it spares a write at each check.
+const touchEvery = 5 * time.Minute
+
+// Stale tells that its last use should be written down.
+func (l Live) Stale(now time.Time) bool {
+	return now.Sub(l.SeenAt) >= min(touchEvery, time.Duration(l.IdleFor)*time.Microsecond/4)
+}
+
+// Resume finds the live session of a cookie in the environment of that slug.
+// NotFound means that there is none; its sentence says why where the person
+// with the cookie may know (they owned the session).
+func Resume(tx *db.Tx, slug, text string) (Live, error) {
+	l, err := db.One[Live](tx, `SELECT s.environment_id, s.id, s.user_id, u.email, u.name, u.role, u.state,
+			s.seen_at, s.ends_at, s.idle_for, s.ended_at, s.ended_why, e.suspended_at
+		FROM environments e
+		JOIN sessions s ON s.environment_id = e.id AND s.token_hash = $2
+		JOIN users u ON u.environment_id = e.id AND u.id = s.user_id
+		WHERE e.slug = $1`, slug, secret.Hash(text))
+	if errors.Is(err, db.ErrNone) {
+		return l, fault.New(fault.NotFound, "")
+	}
+	if err != nil {
+		return l, err
+	}
+	switch {
+	case !l.EndedAt.IsZero():
+		return l, fault.New(fault.NotFound, "%s", l.EndedWhy)
+	case l.State != "active" || !l.SuspendedAt.IsZero() || !l.Expires().After(tx.Now()):
+		return l, fault.New(fault.NotFound, "")
+	}
+	return l, nil
+}
+
+// Touch writes down that a session was used just now.
+func Touch(tx *db.Tx, env id.Environment, user id.User, session id.Session) error {
+	_, err := tx.Exec("UPDATE sessions SET seen_at = $1 WHERE environment_id = $2 AND user_id = $3 AND id = $4 AND ended_at IS NULL", tx.Now(), env, user, session)
+	return err
+}
+
+const living = " AND ended_at IS NULL AND ends_at > $3 AND seen_at + idle_for > $3"
+
+// OfUser lists the live sessions of a user, the last used first.
+func OfUser(tx *db.Tx, env id.Environment, user id.User) ([]Session, error) {
+	return db.All[Session](tx, `SELECT id, made_at, seen_at, ends_at, network, agent FROM sessions
+		WHERE environment_id = $1 AND user_id = $2`+living+` ORDER BY seen_at DESC, id DESC LIMIT 200`, env, user, tx.Now())
+}
+
+// End ends one session of a user; NotFound if it does not live.
+func End(tx *db.Tx, env id.Environment, user id.User, session id.Session, why string) error {
+	n, err := tx.Exec("UPDATE sessions SET ended_at = $3, ended_why = $4 WHERE environment_id = $1 AND user_id = $2"+living+" AND id = $5",
+		env, user, tx.Now(), why, session)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, "This session has already ended.")
+	}
+	return err
+}
+
+// EndAll ends every session of a user except one ("" spares none) and gives
+// their number.
+func EndAll(tx *db.Tx, env id.Environment, user id.User, except id.Session, why string) (int, error) {
+	n, err := tx.Exec("UPDATE sessions SET ended_at = $3, ended_why = $4 WHERE environment_id = $1 AND user_id = $2"+living+" AND id <> $5",
+		env, user, tx.Now(), why, except)
+	return int(n), err
+}
+
+// Forget removes sessions that ended more than 30 days ago.
+func Forget(tx *db.Tx) (int64, error) {
+	return tx.Exec("DELETE FROM sessions WHERE COALESCE(ended_at, ends_at) < $1", tx.Now().Add(-30*24*time.Hour))
+}

@@ -1,0 +1,88 @@
+// Package throttle counts tries, in the database so that all nodes agree.
+//
+// A try is counted by a committed step before the thing that is tried happens;
+// so neither a crash nor a thousand tries at once get a free one.
+package throttle
+
+import (
+	"time"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
+)
+
+// Count counts one try of a subject and gives how many it has had in the
+// window under way and when that ends.
+func Count(tx *db.Tx, env id.Environment, subject string, window time.Duration) (int, time.Time, error) {
+	type counted struct {
+		Tries  int       `db:"tries"`
+		EndsAt time.Time `db:"ends_at"`
+	}
+	c, err := db.One[counted](tx, `INSERT INTO throttle (environment_id, subject, tries, ends_at) VALUES ($1, $2, 1, $3)
+		ON CONFLICT (environment_id, subject) DO UPDATE SET
+			tries = CASE WHEN throttle.ends_at <= $4 THEN 1 ELSE throttle.tries + 1 END,
+			ends_at = CASE WHEN throttle.ends_at <= $4 THEN $3 ELSE throttle.ends_at END
+		RETURNING tries, ends_at`, env, subject, tx.Now().Add(window), tx.Now())
+	return c.Tries, c.EndsAt, err
+}
+
+// Slow counts one try that slows the next ones down: from the free-th try in
+// the window on, the next may come after 1 s, doubling to at most a minute.
+// It gives how long to wait; zero means that the try may go ahead and has been
+// counted, anything else that it was refused and counts for nothing.
+func Slow(tx *db.Tx, env id.Environment, subject string, free int, window time.Duration) (time.Duration, error) {
+	if _, err := tx.Exec(`INSERT INTO throttle (environment_id, subject, tries, ends_at) VALUES ($1, $2, 0, $3)
+		ON CONFLICT (environment_id, subject) DO NOTHING`, env, subject, tx.Now().Add(window)); err != nil {
+		return 0, err
+	}
+	type slowed struct {
+		Tries        int       `db:"tries"`
+		EndsAt       time.Time `db:"ends_at"`
+		BlockedUntil time.Time `db:"blocked_until"`
+	}
+	s, err := db.One[slowed](tx, "SELECT tries, ends_at, blocked_until FROM throttle WHERE environment_id = $1 AND subject = $2"+
+		tx.Dialect().ForUpdate, env, subject)
+	if err != nil {
+		return 0, err
+	}
+	now := tx.Now()
+	if s.BlockedUntil.After(now) {
+		return s.BlockedUntil.Sub(now), nil
+	}
+	if !s.EndsAt.After(now) {
+		s.Tries = 0
+	}
+	s.Tries++
+	// Counting goes on while tries keep coming, so that patience does not reset it.
+	s.EndsAt, s.BlockedUntil = now.Add(window), time.Time{}
+	if over := s.Tries - free; over >= 0 {
+		s.BlockedUntil = now.Add(min(time.Second<<min(over, 6), time.Minute))
+	}
+	_, err = tx.Exec("UPDATE throttle SET tries = $3, ends_at = $4, blocked_until = $5 WHERE environment_id = $1 AND subject = $2",
+		env, subject, s.Tries, s.EndsAt, s.BlockedUntil)
+	return 0, err
+}
+
+// GiveBack takes one counted try off again: it turned out to be right.
+func GiveBack(tx *db.Tx, env id.Environment, subject string) error {
+	_, err := tx.Exec("UPDATE throttle SET tries = tries - 1 WHERE environment_id = $1 AND subject = $2 AND tries > 0", env, subject)
+	return err
+}
+
+// Lift forgets the tries of a subject.
+func Lift(tx *db.Tx, env id.Environment, subject string) error {
+	_, err := tx.Exec("DELETE FROM throttle WHERE environment_id = $1 AND subject = $2", env, subject)
+	return err
+}
+
+// LiftAll forgets the tries of every subject that begins with prefix.
+func LiftAll(tx *db.Tx, env id.Environment, prefix string) error {
+	_, err := tx.Exec("DELETE FROM throttle WHERE environment_id = $1 AND substr(subject, 1, $3) = $2",
+		env, prefix, len([]rune(prefix)))
+	return err
+}
+
+// Forget removes the counters whose window has ended.
+func Forget(tx *db.Tx) (int64, error) {
+	return tx.Exec("DELETE FROM throttle WHERE ends_at <= $1 AND (blocked_until IS NULL OR blocked_until <= $1)", tx.Now())
+}

@@ -1,0 +1,100 @@
+package user
+
+import (
+	"fmt"
+	"iter"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
+)
+
+// Filter says which users to list. Zero fields filter nothing.
+type Filter struct {
+	Words string // each word must occur in the name or the address
+	Role  access.Role
+	State State
+	After Place // where the page before ended
+	Limit int
+}
+
+// Place is a position in the order of names.
+type Place struct {
+	SortKey string
+	User    id.User
+}
+
+// Place gives the position of a user in the order of names.
+func (u User) Place() Place { return Place{SortKey: u.SortKey, User: u.ID} }
+
+// List gives users in the order of their names.
+//
+// A rare word is found through the trigram index and its few rows are sorted;
+// for a common one it is quicker to walk the names in order until a page is full.
+func List(tx *db.Tx, env id.Environment, f Filter) ([]User, error) {
+	q := query{args: []any{env}}
+	from, where := "users u", "u.environment_id = $1"
+	words := strings.Fields(address.Fold(f.Words))
+	if word := longest(words); utf8.RuneCountInString(word) >= 3 {
+		arg := tx.Dialect().SearchArg(word)
+		rare, err := isRare(tx, arg)
+		if err != nil {
+			return nil, err
+		}
+		if rare {
+			from, where = tx.Dialect().MatchFrom, tx.Dialect().MatchWhere
+			q.args = append(q.args, arg)
+		}
+	}
+	for _, w := range words {
+		where += " AND u.search_text LIKE " + q.bind("%"+likeEscaper.Replace(w)+"%") + ` ESCAPE '\'`
+	}
+	if f.Role != "" {
+		where += " AND u.role = " + q.bind(f.Role)
+	}
+	if f.State != "" {
+		where += " AND u.state = " + q.bind(f.State)
+	}
+	if f.After != (Place{}) {
+		where += " AND (u.sort_key, u.id) > (" + q.bind(f.After.SortKey) + ", " + q.bind(f.After.User) + ")"
+	}
+	return db.All[User](tx, "SELECT "+columns+" FROM "+from+" WHERE "+where+
+		" ORDER BY u.sort_key, u.id LIMIT "+q.bind(f.Limit), q.args...)
+}
+
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+func isRare(tx *db.Tx, arg string) (bool, error) {
+	count := tx.Dialect().CountMatches
+	if count == "" {
+		return true, nil // this engine plans by its own statistics
+	}
+	n, err := db.One[int](tx, count, arg)
+	return n <= 1000, err
+}
+
+func longest(words []string) string {
+	var best string
+	for _, w := range words {
+		if utf8.RuneCountInString(w) > utf8.RuneCountInString(best) {
+			best = w
+		}
+	}
+	return best
+}
+
+// query collects the arguments of a statement while its text is put together.
+type query struct{ args []any }
+
+func (q *query) bind(v any) string {
+	q.args = append(q.args, v)
+	return fmt.Sprintf("$%d", len(q.args))
+}
+
+// Every streams all users of an environment, for an export.
+func Every(tx *db.Tx, env id.Environment) iter.Seq2[User, error] {
+	return db.Each[User](tx, "SELECT "+columns+" FROM users u WHERE u.environment_id = $1 ORDER BY u.sort_key, u.id", env)
+}

@@ -1,0 +1,287 @@
+// Package user holds a person in one environment: identity, role, state,
+// password and address.
+//
+// Its steps see to what must always follow: whoever loses a role, an address or
+// a state here also loses sessions and tokens in the same transaction.
+package user
+
+import (
+	"encoding/hex"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/session"
+	"github.com/sparekey/sparekey/internal/token"
+)
+
+// State is how an account stands.
+type State string
+
+// The states of an account.
+const (
+	Invited     State = "invited" // has set no password yet
+	Active      State = "active"
+	Deactivated State = "deactivated"
+)
+
+// Valid tells whether s is one of the states.
+func (s State) Valid() bool { return s == Invited || s == Active || s == Deactivated }
+
+// User is a person in one environment.
+type User struct {
+	ID            id.User     `db:"id"`
+	Email         string      `db:"email"`
+	EmailKey      string      `db:"email_key"`
+	PendingEmail  string      `db:"pending_email"`
+	Name          string      `db:"name"`
+	Role          access.Role `db:"role"`
+	State         State       `db:"state"`
+	ExternalID    string      `db:"external_id"`
+	PasswordHash  string      `db:"password_hash"`
+	PasswordShape string      `db:"password_shape"` // format and cost of the hash
+	MadeAt        time.Time   `db:"made_at"`
+	LastSignInAt  time.Time   `db:"last_sign_in_at"`
+	SortKey       string      `db:"sort_key"`
+}
+
+// Target is the user as the table of permissions sees it.
+func (u User) Target() access.Target { return access.Target{User: u.ID, Role: u.Role} }
+
+// MaySignIn tells whether the account is open at all.
+func (u User) MaySignIn() bool { return u.State == Active && u.PasswordHash != "" }
+
+const columns = `u.id, u.email, u.email_key, u.pending_email, u.name, u.role, u.state, u.external_id,
+	u.password_hash, u.password_shape, u.made_at, u.last_sign_in_at, u.sort_key`
+
+var errNoUser = fault.New(fault.NotFound, "There is no such user in this environment.")
+
+func notFound(u User, err error) (User, error) {
+	if errors.Is(err, db.ErrNone) {
+		return u, errNoUser
+	}
+	return u, err
+}
+
+// Find gives a user; NotFound if the environment has none of that id.
+func Find(tx *db.Tx, env id.Environment, user id.User) (User, error) {
+	return notFound(db.One[User](tx, "SELECT "+columns+" FROM users u WHERE u.environment_id = $1 AND u.id = $2", env, user))
+}
+
+// FindByEmail gives the user of an address's canonical key; NotFound if there is none.
+func FindByEmail(tx *db.Tx, env id.Environment, key string) (User, error) {
+	return notFound(db.One[User](tx, "SELECT "+columns+" FROM users u WHERE u.environment_id = $1 AND u.email_key = $2", env, key))
+}
+
+// Lock gives a user and locks the row until the transaction ends. Every step
+// that makes, ends or uses a token or session, or changes a user, comes after it.
+func Lock(tx *db.Tx, env id.Environment, user id.User) (User, error) {
+	return notFound(db.One[User](tx, "SELECT "+columns+" FROM users u WHERE u.environment_id = $1 AND u.id = $2"+tx.Dialect().ForUpdate, env, user))
+}
+
+// New says what a new user is like.
+type New struct {
+	Email         address.Address
+	Name          string
+	Role          access.Role
+	State         State
+	ExternalID    string
+	PasswordHash  string
+	PasswordShape string
+}
+
+// Create adds a user. The address counts as confirmed.
+func Create(tx *db.Tx, env id.Environment, n New) (User, error) {
+	name, err := CheckName(n.Name)
+	if err != nil {
+		return User{}, err
+	}
+	if !n.Role.Valid() {
+		return User{}, fault.InvalidField("role", "The role is one of member, helpdesk and client-admin.")
+	}
+	u := User{
+		ID: id.New[id.User](), Email: n.Email.Mail, EmailKey: n.Email.Key, Name: name, Role: n.Role, State: n.State, ExternalID: n.ExternalID,
+		PasswordHash: n.PasswordHash, PasswordShape: n.PasswordShape, MadeAt: tx.Now(), SortKey: sortKey(name),
+	}
+	inserted, err := tx.Exec(`INSERT INTO users (environment_id, id, email, email_key, name, search_text, sort_key, role, state, external_id, password_hash, password_shape, made_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (environment_id, email_key) DO NOTHING`,
+		env, u.ID, u.Email, u.EmailKey, u.Name, searchText(name, u.Email), u.SortKey, u.Role, u.State, u.ExternalID, u.PasswordHash, u.PasswordShape, u.MadeAt)
+	if err != nil {
+		return User{}, err
+	}
+	if inserted == 0 {
+		return User{}, taken()
+	}
+	return u, nil
+}
+
+func taken() error {
+	return &fault.Error{
+		Kind: fault.Conflict, Sentence: "Another user of this environment has this address, or one that reads the same.",
+		Fields: []fault.Field{{Name: "email", Reason: "Another user of this environment has this address, or one that reads the same."}},
+	}
+}
+
+// CheckName gives a name without white space around it, or a fault about the field "name".
+func CheckName(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	if name == "" {
+		return "", fault.InvalidField("name", "Enter a name.")
+	}
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > 100 || strings.ContainsFunc(name, unprintable) {
+		return "", fault.InvalidField("name", "A name has at most 100 characters, all of them printable.")
+	}
+	return name, nil
+}
+
+func searchText(name, email string) string { return address.Fold(name + " " + email) }
+
+// sortKey makes one order of names on every engine: collations differ about
+// letters, but not about hexadecimal digits.
+func sortKey(name string) string {
+	folded := address.Fold(name)
+	return hex.EncodeToString([]byte(folded[:min(len(folded), 24)]))
+}
+
+// Rename changes the name.
+func Rename(tx *db.Tx, env id.Environment, u User, name string) error {
+	name, err := CheckName(name)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("UPDATE users SET name = $3, search_text = $4, sort_key = $5 WHERE environment_id = $1 AND id = $2",
+		env, u.ID, name, searchText(name, u.Email), sortKey(name))
+	return err
+}
+
+// SetPassword stores a hash, revokes the open token and ends all sessions but
+// one ("" spares none). It gives the number of sessions ended. An invited user
+// becomes active.
+func SetPassword(tx *db.Tx, env id.Environment, u User, hash, shape string, spare id.Session, why string) (int, error) {
+	_, err := tx.Exec(`UPDATE users SET password_hash = $3, password_shape = $4, state = CASE WHEN state = 'invited' THEN 'active' ELSE state END
+		WHERE environment_id = $1 AND id = $2`, env, u.ID, hash, shape)
+	if err != nil {
+		return 0, err
+	}
+	return loseAccess(tx, env, u, spare, token.PasswordSet, why)
+}
+
+// UpgradePassword stores the same password in today's format, unless it has
+// changed meanwhile.
+func UpgradePassword(tx *db.Tx, env id.Environment, u User, hash, shape string) error {
+	_, err := tx.Exec("UPDATE users SET password_hash = $3, password_shape = $4 WHERE environment_id = $1 AND id = $2 AND password_hash = $5",
+		env, u.ID, hash, shape, u.PasswordHash)
+	return err
+}
+
+// DropPassword makes the password unusable and ends all sessions.
+func DropPassword(tx *db.Tx, env id.Environment, u User) (int, error) {
+	if _, err := tx.Exec("UPDATE users SET password_hash = '', password_shape = '' WHERE environment_id = $1 AND id = $2", env, u.ID); err != nil {
+		return 0, err
+	}
+	return loseAccess(tx, env, u, "", token.NotMe, session.NotMe)
+}
+
+// SetRole changes the role; links made by somebody who loses it end.
+func SetRole(tx *db.Tx, env id.Environment, u User, role access.Role) (int, error) {
+	if !role.Valid() {
+		return 0, fault.InvalidField("role", "The role is one of member, helpdesk and client-admin.")
+	}
+	if _, err := tx.Exec("UPDATE users SET role = $3 WHERE environment_id = $1 AND id = $2", env, u.ID, role); err != nil {
+		return 0, err
+	}
+	if err := token.EndLinksMadeBy(tx, env, u.ID); err != nil {
+		return 0, err
+	}
+	return loseAccess(tx, env, u, "", token.RoleChanged, session.RoleChanged)
+}
+
+// Deactivate closes the account.
+func Deactivate(tx *db.Tx, env id.Environment, u User) (int, error) {
+	if _, err := tx.Exec("UPDATE users SET state = $3 WHERE environment_id = $1 AND id = $2", env, u.ID, Deactivated); err != nil {
+		return 0, err
+	}
+	if err := token.EndLinksMadeBy(tx, env, u.ID); err != nil {
+		return 0, err
+	}
+	return loseAccess(tx, env, u, "", token.Deactivated, session.Deactivated)
+}
+
+// Activate opens a deactivated account again: active if it has a password, else
+// invited.
+func Activate(tx *db.Tx, env id.Environment, u User) (State, error) {
+	next := Active
+	if u.PasswordHash == "" {
+		next = Invited
+	}
+	_, err := tx.Exec("UPDATE users SET state = $3 WHERE environment_id = $1 AND id = $2 AND state = 'deactivated'", env, u.ID, next)
+	return next, err
+}
+
+// SetPendingEmail notes an address that counts once it is confirmed; "" drops it.
+func SetPendingEmail(tx *db.Tx, env id.Environment, u User, email string) error {
+	_, err := tx.Exec("UPDATE users SET pending_email = $3 WHERE environment_id = $1 AND id = $2", env, u.ID, email)
+	return err
+}
+
+// SetEmail makes a confirmed address the user's own.
+func SetEmail(tx *db.Tx, env id.Environment, u User, a address.Address) (int, error) {
+	other, err := FindByEmail(tx, env, a.Key)
+	if err == nil && other.ID != u.ID {
+		return 0, taken()
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return 0, err
+	}
+	_, err = tx.Exec("UPDATE users SET email = $3, email_key = $4, pending_email = '', search_text = $5 WHERE environment_id = $1 AND id = $2",
+		env, u.ID, a.Mail, a.Key, searchText(u.Name, a.Mail))
+	if db.IsUnique(err) {
+		return 0, taken()
+	}
+	if err != nil {
+		return 0, err
+	}
+	return loseAccess(tx, env, u, "", token.EmailChanged, "e-mail address changed")
+}
+
+// Delete removes the user; events about the user stay.
+func Delete(tx *db.Tx, env id.Environment, u User) error {
+	if err := token.EndLinksMadeBy(tx, env, u.ID); err != nil {
+		return err
+	}
+	_, err := tx.Exec("DELETE FROM users WHERE environment_id = $1 AND id = $2", env, u.ID)
+	return err
+}
+
+// SignedIn notes the last sign-in.
+func SignedIn(tx *db.Tx, env id.Environment, u User) error {
+	_, err := tx.Exec("UPDATE users SET last_sign_in_at = $3 WHERE environment_id = $1 AND id = $2", env, u.ID, tx.Now())
+	return err
+}
+
+func loseAccess(tx *db.Tx, env id.Environment, u User, spare id.Session, tokenWhy, sessionWhy string) (int, error) {
+	if _, err := token.Revoke(tx, env, u.ID, tokenWhy); err != nil {
+		return 0, err
+	}
+	return session.EndAll(tx, env, u.ID, spare, sessionWhy)
+}
+
+// ShapeCount is how many users have a password of a format and cost.
+type ShapeCount struct {
+	Shape string `db:"password_shape"`
+	Users int    `db:"users"`
+}
+
+// Shapes counts the password formats in use, for what an unknown address costs.
+func Shapes(tx *db.Tx, env id.Environment) ([]ShapeCount, error) {
+	return db.All[ShapeCount](tx, `SELECT password_shape, count(*) AS users FROM users
+		WHERE environment_id = $1 AND password_shape <> '' GROUP BY password_shape ORDER BY password_shape`, env)
+}

@@ -267,8 +267,8 @@ func TestUnknownNames(t *testing.T) {
 	require.Contains(t, sentence(t, err), "Did you mean mail_from?")
 	_, err = config.Load(nil, nil, write(t, "database:\n  host: db\n"))
 	require.Contains(t, sentence(t, err), "Did you mean database?")
-	_, err = config.Load(map[string]string{"adress": "x"}, nil, "")
-	require.Contains(t, sentence(t, err), "--adress")
+	_, err = config.Load(map[string]string{"listem": "x"}, nil, "")
+	require.Contains(t, sentence(t, err), "--listem")
 }
 
 func TestBrokenFiles(t *testing.T) {

@@ -88,7 +88,7 @@ rm -rf "$folder"`
 
 // lifeline is the watchdog's standard input. It is held here, since a collected
 // pipe is a closed one.
-var lifeline io.Closer
+var lifeline io.Closer //nolint:unused // held, never read
 
 func start() (*url.URL, error) {
 	bin, err := binaries(places)

@@ -113,7 +113,7 @@
   };
   const judge = (s, least) => {
     const n = [...s.normalize("NFC")].length, kinds = new Set(s.toLowerCase()).size;
-    if (!n) return [0, ""];
+    if (!n) return [0, "Nothing typed yet"];
     if (n < least) return [1, least - n === 1 ? "1 more character" : (least - n) + " more characters"];
     if (common.test(s) || dull(s) || kinds < 5) return [1, "Long enough, but easy to guess"];
     if (n >= least + 9 && kinds > 9) return [4, "Very strong"];
@@ -128,6 +128,7 @@
     bar.className = "words-bar"; bar.setAttribute("aria-hidden", "true");
     for (let i = 0; i < 4; i++) bar.append(document.createElement("i"));
     const text = document.createElement("span");
+    text.setAttribute("role", "status");
     out.append(bar, text);
     let later;
     const show = () => {
@@ -146,22 +147,24 @@
   const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
   const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
   const midnight = (t) => new Date(t.getFullYear(), t.getMonth(), t.getDate(), 12).getTime();
-  const moment = (t) => {
-    const n = Math.round((midnight(new Date()) - midnight(t)) / 864e5), at = " at " + clock.format(t);
+  // The reader's clock may be wrong: now is the server's, and how long the page has been open.
+  const opened = performance.now();
+  const started = Date.parse(document.documentElement.dataset.now) || Date.now();
+  const moment = (t, on) => {
+    const now = new Date(started + performance.now() - opened);
+    const n = Math.round((midnight(now) - midnight(t)) / 864e5), at = " at " + clock.format(t);
     if (n === 0) return "today" + at;
     if (n === 1) return "yesterday" + at;
     if (n === -1) return "tomorrow" + at;
-    return "on " + (Math.abs(n) < 7 ? weekday : date).format(t) + at;
+    return on + (Math.abs(n) < 7 ? weekday : date).format(t) + at;
   };
   const times = (root) => all("time[datetime]", root).forEach((el) => {
     const t = new Date(el.dateTime);
     if (isNaN(t)) return;
     el.title = exact.format(t);
-    if ("moment" in el.dataset) el.textContent = moment(t);
+    if ("moment" in el.dataset) el.textContent = moment(t, el.dataset.moment ? "" : "on ");
     if ("clock" in el.dataset) el.textContent = clock.format(t);
   });
-  // The page's own clock may be wrong: what counts is how long it has been open.
-  const opened = performance.now();
   const older = () => all("time[data-ago]").forEach((el) => {
     const found = /^(?:just now|(\d+) min ago)$/.exec(el.dataset.first || (el.dataset.first = el.textContent));
     if (!found) return;
@@ -215,9 +218,9 @@
   };
 
   // A field that is refused takes the focus when its line in the summary is chosen;
-  // the summary itself has it when the page opens.
+  // the summary itself has it when the page opens, also in older browsers.
   const summary = $("#summary");
-  if (summary) summary.focus();
+  if (summary) setTimeout(() => { if (document.activeElement === document.body) summary.focus(); }, 200);
 
   secrets(); carried(); countdowns(); waits(); strength(); times(document); live();
 })();

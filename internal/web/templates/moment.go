@@ -55,6 +55,8 @@ func left(t, now time.Time) string {
 		return fmt.Sprintf("%d days", h/24)
 	case h == 0:
 		return fmt.Sprintf("%d min", m)
+	case m == 0:
+		return fmt.Sprintf("%d h", h)
 	default:
 		return fmt.Sprintf("%d h %d min", h, m)
 	}

@@ -251,7 +251,7 @@ func ResetPasswordLinkPage(v ResetPasswordLink) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "\"></path></svg></figure><div><h2><label for=\"text\">A text to send</label></h2><textarea id=\"text\" readonly rows=\"6\" autocomplete=\"off\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "\"></path></svg></figure><div><h2><label for=\"text\">A text to send</label></h2><textarea id=\"text\" readonly rows=\"8\" autocomplete=\"off\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1,0 +1,180 @@
+package templates_test
+
+import (
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/html"
+
+	"github.com/sparekey/sparekey/internal/web/static"
+)
+
+// scene is one screen in one state.
+type scene struct {
+	name  string
+	page  templ.Component
+	words []string // that must stand on it, to the letter
+}
+
+// TestGallery renders every screen in every state and holds it against the rules
+// that all screens share. With SPAREKEY_GALLERY=DIR it also writes them there,
+// with the files they load, to be looked at.
+func TestGallery(t *testing.T) {
+	t.Parallel()
+	dir := os.Getenv("SPAREKEY_GALLERY")
+	if dir != "" {
+		writeStatic(t, dir)
+	}
+	seen := map[string]bool{}
+	for _, s := range scenes() {
+		require.False(t, seen[s.name], "two scenes are called %s", s.name)
+		seen[s.name] = true
+		t.Run(s.name, func(t *testing.T) {
+			page := render(t, s.page)
+			if dir != "" {
+				local := regexp.MustCompile(`(href|src)="/static/[^/]+/`).ReplaceAllString(page, `$1="static/`)
+				require.NoError(t, os.WriteFile(filepath.Join(dir, s.name+".html"), []byte(local), 0o644))
+			}
+			checkStructure(t, page)
+			text := visible(t, page)
+			for _, w := range s.words {
+				require.Contains(t, text, w)
+			}
+		})
+	}
+}
+
+func writeStatic(t *testing.T, dir string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "static"), 0o755))
+	for _, name := range []string{"sparekey.css", "sparekey.js", "icon.svg"} {
+		w := httptest.NewRecorder()
+		static.Handler().ServeHTTP(w, httptest.NewRequest("GET", static.URL(name), nil))
+		require.Equal(t, 200, w.Code)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "static", name), w.Body.Bytes(), 0o644))
+	}
+}
+
+func render(t *testing.T, c templ.Component) string {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, c.Render(context.Background(), &b))
+	return b.String()
+}
+
+// each calls f for every element of the page.
+func each(t *testing.T, page string, f func(n *html.Node)) {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(page))
+	require.NoError(t, err)
+	for n := range doc.Descendants() {
+		if n.Type == html.ElementNode {
+			f(n)
+		}
+	}
+}
+
+func attr(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+func has(n *html.Node, key string) bool {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// visible is the text of a page with single spaces, and the values of its fields.
+func visible(t *testing.T, page string) string {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(page))
+	require.NoError(t, err)
+	var b strings.Builder
+	for n := range doc.Descendants() {
+		switch {
+		case n.Type == html.TextNode && n.Parent.Data != "script" && n.Parent.Data != "title":
+			b.WriteString(n.Data)
+			if n.Parent.Data != "span" && n.Parent.Data != "time" && n.Parent.Data != "strong" {
+				b.WriteString(" ")
+			}
+		case n.Type == html.ElementNode && n.Data == "input" && attr(n, "type") != "hidden":
+			b.WriteString(" " + attr(n, "value") + " ")
+		}
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+var now = time.Date(2026, 5, 12, 10, 53, 20, 0, time.UTC)
+
+func checkStructure(t *testing.T, page string) {
+	t.Helper()
+	count := map[string]int{}
+	ids := map[string]bool{}
+	labelled := map[string]bool{}
+	var controls, references []string
+	each(t, page, func(n *html.Node) {
+		count[n.Data]++
+		if id := attr(n, "id"); id != "" {
+			require.False(t, ids[id], "id %q stands twice", id)
+			ids[id] = true
+		}
+		for _, a := range n.Attr {
+			require.NotEqual(t, "style", a.Key, "inline style on %s", n.Data)
+			require.False(t, strings.HasPrefix(a.Key, "on"), "inline script on %s", n.Data)
+			require.NotContains(t, a.Val, "javascript:")
+			require.False(t, strings.HasPrefix(a.Val, "data:"))
+			switch a.Key {
+			case "aria-describedby", "aria-labelledby", "aria-controls":
+				references = append(references, strings.Fields(a.Val)...)
+			}
+		}
+		switch n.Data {
+		case "style":
+			t.Error("a style element")
+		case "script":
+			require.Nil(t, n.FirstChild, "an inline script")
+			require.NotEmpty(t, attr(n, "src"))
+		case "label":
+			labelled[attr(n, "for")] = true
+		case "input", "select", "textarea":
+			if attr(n, "type") != "hidden" && !has(n, "aria-label") && n.Parent.Data != "label" {
+				controls = append(controls, attr(n, "id"))
+			}
+			require.Empty(t, attr(n, "placeholder"), "a placeholder is no label")
+			if attr(n, "type") == "password" {
+				require.Contains(t, []string{"current-password", "new-password"}, attr(n, "autocomplete"))
+			}
+		case "form":
+			require.NotEmpty(t, attr(n, "action"), "a form that does not say where it goes")
+			require.Contains(t, []string{"get", "post"}, attr(n, "method"))
+		case "a":
+			require.NotEmpty(t, attr(n, "href"))
+		}
+	})
+	require.Equal(t, 1, count["h1"], "h1")
+	require.Equal(t, 1, count["main"], "main")
+	require.Equal(t, 1, count["title"]-0, "title")
+	for _, id := range controls {
+		require.True(t, labelled[id], "field %q has no label", id)
+	}
+	for _, id := range references {
+		require.True(t, ids[id], "%q is spoken of and not there", id)
+	}
+}

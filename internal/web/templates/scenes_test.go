@@ -1,0 +1,200 @@
+package templates_test
+
+import (
+	"time"
+
+	. "github.com/sparekey/sparekey/internal/web/templates"
+)
+
+// anonymous is a page for nobody in particular.
+func anonymous() Page {
+	return Page{Environment: "Acme", Slug: "acme", Now: now}
+}
+
+// admin is a page for a Client Admin.
+func admin(current string) Page {
+	p := anonymous()
+	p.Nav = Nav{Name: "Ada Admin", Role: "Client Admin", Current: current, Users: true, NeedsHelp: true, NeedsHelpCount: 3, Settings: true, Help: true}
+	return p
+}
+
+func ago(d time.Duration) time.Time { return now.Add(-d) }
+
+const day = 24 * time.Hour
+
+const help = "Trouble? Call Acme IT, 555 0100"
+
+func scenes() []scene {
+	var all []scene
+	for _, part := range [][]scene{loginScenes(), forgotScenes(), linkScenes(), managerScenes(), userScenes(), handoverScenes()} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+func refused(p Page, problem string, fields ...FieldProblem) Page {
+	p.Problem, p.Fields = problem, fields
+	return p
+}
+
+func loginScenes() []scene {
+	login := func(name string, v Login, words ...string) scene {
+		v.HelpLine = help
+		if v.Slug == "" {
+			v.Page = anonymous()
+		}
+		return scene{name, LoginPage(v), append(words, "Email", "Password", "Log in", "I forgot my password")}
+	}
+	return []scene{
+		login("login", Login{}),
+		login("login-wrong", Login{Page: refused(anonymous(), "This address and password do not fit together."), Email: "jane@acme.example"}, "do not fit together"),
+		login("login-slowed", Login{Email: "jane@acme.example", RetrySeconds: 24}, "24 s", "that stays open"),
+		login("login-signed-out", Login{Info: InfoSignedOut}, "You are signed out."),
+		login("login-session-ended", Login{Info: InfoSessionEnded, Next: "/acme/users"}, "because the password was changed"),
+		login("login-password-set", Login{Info: InfoPasswordSet, Email: "jane@acme.example"}, "Your password is set."),
+		login("login-suspended", Login{Suspended: true}, "Acme is paused."),
+	}
+}
+
+func forgotScenes() []scene {
+	forgot := ForgotPassword{Page: anonymous(), Email: "jane@acme.example", HelpLine: help}
+	malformed := ForgotPassword{Page: refused(anonymous(), "The mail was not sent.", FieldProblem{"email", "An address has an @ in the middle, as in name@example.com."}), Email: "jane.acme.example", HelpLine: help}
+	slowed := ForgotPassword{Page: anonymous(), RetrySeconds: 41, HelpLine: help}
+	check := CheckYourMail{Page: anonymous(), Email: "jane@acme.example", Sender: "no-reply@acme.example", Subject: "Reset your password · Acme", HelpLine: help}
+	diagnosed, again := check, check
+	diagnosed.Case, again.Again = "4F7K2M", true
+	return []scene{
+		{"forgot", ForgotPasswordPage(forgot), []string{"Email", "Send password reset link", help}},
+		{"forgot-malformed", ForgotPasswordPage(malformed), []string{"An address has an @"}},
+		{"forgot-slowed", ForgotPasswordPage(slowed), []string{"41 s"}},
+		{"check-mail", CheckYourMailPage(check), []string{"If jane@acme.example has an account here, a mail is on its way.", "Code", "Continue", "Send it again", "Typed the wrong address?"}},
+		{"check-mail-case", CheckYourMailPage(diagnosed), []string{"Case 4F7K2M"}},
+		{"check-mail-again", CheckYourMailPage(again), []string{"another mail is on its way"}},
+		{"code", CodeEntryPage(CodeEntry{Page: anonymous(), HelpLine: help}), []string{"Email", "Code", "Continue"}},
+		{"code-refused", CodeEntryPage(CodeEntry{Page: anonymous(), Email: "jane@acme.example", Refused: true, HelpLine: help}), []string{CodeRefused}},
+		{"code-slowed", CodeEntryPage(CodeEntry{Page: anonymous(), RetrySeconds: 1800, HelpLine: help}), []string{"Many codes"}},
+	}
+}
+
+func linkScenes() []scene {
+	reset := ResetPassword{Page: anonymous(), Action: "/acme/reset-password/04x7", Masked: "j•••@acme.example", Operation: "op-1", MinLength: 15, Until: now.Add(23*time.Hour + 12*time.Minute), HelpLine: help}
+	leaked, invited := reset, reset
+	leaked.Page = refused(anonymous(), "Not set yet. Your link still works.", FieldProblem{"password", "This password is in a list of leaked passwords. Choose another."})
+	invited.Invitation, invited.Name = true, "Janus"
+	dead := func(name string, v LinkNotUsable, words ...string) scene {
+		v.Page, v.HelpLine = anonymous(), help
+		return scene{"link-" + name, LinkNotUsablePage(v), words}
+	}
+	paste := "/acme/reset-password/paste"
+	return []scene{
+		{"reset", ResetPasswordPage(reset), []string{"New password", "Set new password", "At least 15 characters", "until tomorrow at 10:05 UTC."}},
+		{"reset-leaked", ResetPasswordPage(leaked), []string{"leaked passwords"}},
+		{"reset-invitation", ResetPasswordPage(invited), []string{"Welcome, Janus", "Set new password"}},
+		dead("incomplete", LinkNotUsable{Reason: LinkIncomplete, PasteAction: paste}, "incomplete", "Link", "Type the code instead"),
+		dead("damaged", LinkNotUsable{Reason: LinkDamaged, PasteAction: paste, Pasted: "https://login.example/acme/reset-password/04X7"}, "damaged"),
+		dead("expired", LinkNotUsable{Reason: LinkExpired, At: ago(21 * time.Hour), SendAction: "/acme/reset-password/x/again"}, "expired", "It stopped working yesterday at 13:53 UTC.", "Send a new link"),
+		dead("expired-admin", LinkNotUsable{Reason: LinkExpired, At: ago(3 * day), MadeByAdmin: true}, "administrator", "on Saturday at"),
+		dead("expired-plain", LinkNotUsable{Reason: LinkExpired}, "I forgot my password"),
+		dead("expired-invitation", LinkNotUsable{Reason: LinkExpired, At: ago(9 * day), Invitation: true}, "Ask the person who invited you"),
+		dead("used", LinkNotUsable{Reason: LinkUsed, At: ago(13 * time.Minute), Device: "Firefox on Windows"}, "already used", "It set a new password today at 10:40 UTC, from Firefox on Windows. A link works once."),
+		dead("cancelled", LinkNotUsable{Reason: LinkCancelled, At: ago(time.Hour), Cause: "An administrator cancelled it."}, "cancelled", "An administrator cancelled it."),
+	}
+}
+
+func rowOptions() []Option {
+	return []Option{
+		{ActionResetPassword, "Reset Password"}, {ActionSendResetLink, "Send password reset link"}, {ActionCancelToken, "Cancel reset token"},
+		{ActionEdit, "Edit"}, {ActionEndSessions, "End sessions"}, {ActionDeactivate, "Deactivate"}, {ActionDelete, "Delete"},
+	}
+}
+
+func people() []UserRow {
+	return []UserRow{
+		{ID: "u1", Name: "Jane Doe", Email: "jane@acme.example", Role: "Member", State: "Active", LastSignIn: ago(3 * day), Mail: MailHealth{ToneBad, "Mailbox full since 10:41"}, Options: rowOptions()},
+		{ID: "u2", Name: "Jan Kowalski", Email: "jan.kowalski@acme.example", Role: "Member", State: "Active", LastSignIn: ago(26 * time.Hour), Mail: MailHealth{ToneWait, "Never opened · 12 min"}, Options: rowOptions()},
+		{ID: "u3", Name: "Janet Li", Email: "janet@acme.example", Role: "Help desk", State: "Active", LastSignIn: ago(2 * time.Minute), Mail: MailHealth{ToneGood, "Mail fine"}, Options: rowOptions()[3:]},
+		{ID: "u4", Name: "Janus Petersen", Email: "janus@acme.example", Role: "Member", State: "Invited", Mail: MailHealth{ToneQuiet, "No mail yet"}, Options: []Option{{ActionResendInvitation, "Resend invitation"}, {ActionEdit, "Edit"}, {ActionDelete, "Delete"}}},
+		{ID: "u5", Name: "Ada Admin", Email: "admin@acme.example", Role: "Client Admin", State: "Active", LastSignIn: ago(10 * time.Second), Mail: MailHealth{ToneGood, "Mail fine"}, Self: true},
+		{ID: "u6", Name: "Janina Wiśniewska-Zimmermann of Accounting", Email: "janina.wisniewska-zimmermann@accounting.emea.acme.example", Role: "Member", State: "Deactivated", Off: true, LastSignIn: ago(200 * day), Mail: MailHealth{ToneBad, "acme.example has switched this mailbox off"}, Options: []Option{{ActionActivate, "Activate"}, {ActionEdit, "Edit"}, {ActionDelete, "Delete"}}},
+	}
+}
+
+func managerScenes() []scene {
+	full := UserManager{Page: admin("users"), Query: "jan", Rows: people(), CanCreate: true, UnmatchedAction: "/acme/users/unmatched", NextURL: "/acme/users?after=x", Unmatched: []UnmatchedRow{
+		{ID: "r1", Address: "jnae@acme.example", LastAt: ago(time.Minute), Count: 3, Guess: Guess{"u1", "Jane Doe", "jane@acme.example", "two letters swapped"}},
+		{ID: "r2", Address: "sales@elsewhere.example", LastAt: ago(5 * time.Hour), Count: 1},
+	}}
+	flash := full
+	flash.Flash, flash.Query, flash.NextURL, flash.Unmatched = "The reset token of Jane Doe is cancelled. Its 2 links no longer work.", "", "", nil
+	none := UserManager{Page: admin("users"), Query: "jnae", CanCreate: true, Guesses: []Guess{{"u1", "Jane Doe", "jane@acme.example", ""}}}
+	words := []string{"User Manager", "Search users", "Search", "Action for Jane Doe", "Reset Password", "Go"}
+	return []scene{
+		{"users", UserManagerPage(full), append(words, "Next 50", "Send to jane@acme.example", "3 times, last")},
+		{"users-flash", UserManagerPage(flash), words},
+		{"users-none", UserManagerPage(none), []string{"Nobody matches “jnae”", "Did you mean Jane Doe"}},
+		{"users-filtered-none", UserManagerPage(UserManager{Page: admin("users"), State: "deactivated"}), []string{"Show everybody"}},
+		{"users-empty", UserManagerPage(UserManager{Page: admin("users"), CanCreate: true}), []string{"Nobody is here yet", "New user"}},
+	}
+}
+
+func links() []LinkRow {
+	return []LinkRow{
+		{ID: "l2", Channel: "Made by you", MadeAt: ago(20 * time.Second), Until: now.Add(23 * time.Hour), Opened: "not opened", Live: true, CanEnd: true},
+		{ID: "l1", Channel: "Mailed", MadeBy: "asked by Jane", MadeAt: ago(12 * time.Minute), Until: now.Add(23 * time.Hour), Opened: "opened by a link scanner", OpenedAt: ago(11 * time.Minute), Live: true, CanEnd: true},
+		{ID: "l0", Channel: "Mailed", MadeBy: "asked by Jane", MadeAt: ago(9 * day), Opened: "opened by a person", OpenedAt: ago(9 * day), Ended: "used"},
+	}
+}
+
+func jane() UserPage {
+	return UserPage{
+		Page: admin("users"), ID: "u1", Name: "Jane Doe", Email: "jane@acme.example", Role: "Member", State: "Active",
+		LastSignIn: ago(3 * day), Created: ago(400 * day), Mail: MailHealth{ToneBad, "Mailbox full since 10:41"}, Case: "4F7K2M", Options: rowOptions(),
+		Diagnosis: Diagnosis{Tone: ToneBad, Sentence: "Jane’s mailbox has been full since 10:41.", More: "It must be cleared before mail can arrive. We try again at 11:12.", Button: "Give a link by phone", Action: ActionResetPassword, Details: "452 4.2.2 <jane@acme.example>: Mailbox over quota", Class: "mailbox-full"},
+		Token:     TokenState{Live: true, Until: now.Add(23*time.Hour + 12*time.Minute), MadeAt: ago(12 * time.Minute)},
+		Links:     links(),
+		Messages: []MessageRow{{Kind: "Reset mail", State: "Put off by their server", Tone: ToneWait, To: "jane@acme.example", At: ago(12 * time.Minute), Attempts: []Attempt{
+			{At: ago(12 * time.Minute), Server: "mx1.acme.example", Stage: "answer to the recipient", Code: "452 4.2.2", Reply: "Over quota"},
+			{At: ago(time.Minute), Server: "mx1.acme.example", Stage: "answer to the recipient", Conversation: "< 220 mx1.acme.example ESMTP\n> EHLO login.example\n< 250 STARTTLS\n> MAIL FROM:<…>\n< 250 2.1.0 Ok\n> RCPT TO:<jane@acme.example>\n< 452 4.2.2 Over quota"},
+		}}},
+		Timeline: []Group{
+			{Title: "Asked for a new password", At: ago(12 * time.Minute), Entries: []Entry{
+				{At: ago(time.Minute), Text: "Mail came back: mailbox full", More: "mx1.acme.example: 452 4.2.2 Over quota", Tone: ToneBad, Detail: "> RCPT TO:<jane@acme.example>\n< 452 4.2.2 Over quota"},
+				{At: ago(12 * time.Minute), Text: "Mail put off by their server", More: "will be tried again at 10:52", Tone: ToneWait},
+				{At: ago(12*time.Minute + 2*time.Second), Text: "Jane asked for a new password", More: "from Chrome on Android, 203.0.113.7", Tone: ToneQuiet},
+			}},
+			{At: ago(3 * day), Entries: []Entry{{At: ago(3 * day), Text: "Signed in", More: "from Firefox on Windows, 198.51.100.20", Tone: ToneGood}}},
+		},
+	}
+}
+
+func userScenes() []scene {
+	quiet, text := jane(), jane()
+	quiet.Token, quiet.Links, quiet.Messages, quiet.Timeline, quiet.Diagnosis = TokenState{Why: "Jane has not asked for one in the last 24 hours."}, nil, nil, nil, Diagnosis{}
+	quiet.Filter, quiet.PendingEmail, quiet.Mail = "mail", "jane.doe@acme.example", MailHealth{ToneGood, "Mail fine"}
+	text.Diagnosis = Diagnosis{Tone: ToneWait, Sentence: "Their server took it at 10:41; nobody has opened the link.", More: "It may be in spam or quarantine.", Button: "Text to send to Jane", Text: "Hello Jane, please search your mail for “Reset your password · Acme” from no-reply@acme.example, also in the spam folder."}
+	return []scene{
+		{"user", UserPagePage(jane()), []string{"Action for Jane Doe", "Reset Password", "Go", "Give a link by phone", "Live", "tomorrow at 10:05 UTC", "2 tries"}},
+		{"user-quiet", UserPagePage(quiet), []string{"Jane has not asked", "not confirmed", "Show everything"}},
+		{"user-text", UserPagePage(text), []string{"Text to send to Jane"}},
+	}
+}
+
+func handoverScenes() []scene {
+	link := "https://login.example/acme/reset-password/04x7hk2mq8v1c5zt0n6rj3wyb9e4gd7sfa2p9tqw"
+	v := ResetPasswordLink{
+		Page: admin("users"), UserID: "u1", UserName: "Jane Doe", Email: "jane@acme.example", Link: link, QRPath: qrPath, QRSize: qrSize,
+		Until: now.Add(23*time.Hour + 12*time.Minute), Announced: true, Links: links()[:2],
+		Text: "Hello Jane, here is the link to set a new password for Acme:\n\n" + link + "\n\nIt works once, until tomorrow 10:05. Nobody will ask you for it.",
+	}
+	again := v
+	again.Again, again.Announced, again.Links = true, false, nil
+	none := NoToken{Page: admin("users"), UserID: "u1", UserName: "Jane Doe", Email: "jane@acme.example", Why: "Jane has not asked for one in the last 24 hours.", CanSend: true, LoginURL: "https://login.example/acme/login"}
+	barred := none
+	barred.CanSend, barred.SendNote = false, "Five mails went to Jane in the last hour. The next can be sent at 11:40."
+	return []scene{
+		{"reset-link", ResetPasswordLinkPage(v), []string{"Reset Password Link", link, "Copy link", "Copy text", "Works until tomorrow at 10:05 UTC (23 h 12 min). Works once. Jane is told by mail that you made it.", "Check who is calling"}},
+		{"reset-link-again", ResetPasswordLinkPage(again), []string{"This is the link you made before", "Only you."}},
+		{"no-token", NoTokenPage(none), []string{NoTokenSentence, "Jane has not asked", "Send password reset link to Jane Doe now", "I forgot my password"}},
+		{"no-token-limit", NoTokenPage(barred), []string{NoTokenSentence, "Five mails"}},
+	}
+}

@@ -1,0 +1,126 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
+
+// letter is a message ready for the wire.
+type letter struct {
+	from, to string
+	utf8     bool   // an address needs SMTPUTF8 (RFC 6531)
+	eightBit bool   // the message has octets above 127
+	size     int    // of the message, in octets
+	data     []byte // dot-stuffed, with the end of data
+}
+
+// prepare refuses what no server must see. It is the last gate against a second
+// command or a second message hidden in an address or a text; the stage in its
+// answer says which part is wrong.
+func prepare(e Envelope, raw []byte) (letter, string, error) {
+	var l letter
+	var err error
+	if e.From != "" {
+		if l.from, err = path(e.From); err != nil {
+			return letter{}, StageMail, fmt.Errorf("sender: %w", err)
+		}
+	}
+	if l.to, err = path(e.To); err != nil {
+		return letter{}, StageRcpt, fmt.Errorf("recipient: %w", err)
+	}
+	if err := plainMessage(raw); err != nil {
+		return letter{}, StageData, fmt.Errorf("message: %w", err)
+	}
+	l.utf8 = !isASCII(l.from) || !isASCII(l.to)
+	l.eightBit = bytes.ContainsFunc(raw, func(r rune) bool { return r >= 0x80 })
+	l.size = len(raw)
+	l.data = stuff(raw)
+	return l, "", nil
+}
+
+// path gives an address as it stands between the angle brackets of MAIL and
+// RCPT, its domain in ASCII (RFC 5890).
+func path(address string) (string, error) {
+	at := strings.LastIndexByte(address, '@')
+	switch {
+	case address == "":
+		return "", errors.New("no address")
+	case len(address) > 254: // RFC 5321 section 4.5.3.1.3
+		return "", errors.New("the address is too long")
+	case at < 1 || at == len(address)-1:
+		return "", errors.New("the address lacks a name or a domain")
+	case !utf8.ValidString(address):
+		return "", errors.New("the address is not UTF-8")
+	case strings.ContainsFunc(address, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || r == '<' || r == '>' || r == '\u2028' || r == '\u2029'
+	}):
+		return "", errors.New("the address holds a character that none may have")
+	}
+	domain, err := idna.Lookup.ToASCII(address[at+1:])
+	if err != nil || domain == "" {
+		return "", errors.New("the domain of the address is malformed")
+	}
+	return address[:at+1] + domain, nil
+}
+
+var crlf = []byte("\r\n")
+
+// plainMessage refuses what different servers read differently, the openings of
+// SMTP smuggling: bare CR, bare LF and NUL; and lines over 998 octets (RFC 5321
+// section 4.5.3.1.6).
+func plainMessage(raw []byte) error {
+	if len(raw) == 0 {
+		return errors.New("it is empty")
+	}
+	for len(raw) > 0 {
+		line, rest, found := bytes.Cut(raw, crlf)
+		switch {
+		case bytes.ContainsAny(line, "\r\n"):
+			return errors.New("it has a bare CR or LF")
+		case bytes.IndexByte(line, 0) >= 0:
+			return errors.New("it has a NUL")
+		case len(line) > 998:
+			return errors.New("it has a line over 998 octets")
+		case !found:
+			return nil
+		}
+		raw = rest
+	}
+	return nil
+}
+
+// stuff doubles the dots that begin a line and adds the end of data (RFC 5321
+// section 4.5.2).
+func stuff(raw []byte) []byte {
+	out := make([]byte, 0, len(raw)+64)
+	if raw[0] == '.' {
+		out = append(out, '.')
+	}
+	for {
+		i := bytes.Index(raw, []byte("\r\n."))
+		if i < 0 {
+			break
+		}
+		out = append(append(out, raw[:i+3]...), '.')
+		raw = raw[i+3:]
+	}
+	out = append(out, raw...)
+	if !bytes.HasSuffix(out, crlf) {
+		out = append(out, crlf...)
+	}
+	return append(out, ".\r\n"...)
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
+}
+
+func plainHello(name string) bool {
+	return len(name) <= 255 && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}

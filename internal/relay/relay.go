@@ -1,0 +1,206 @@
+// Package relay talks SMTP to the outside: it hands one message for one
+// recipient to the first server that takes it, and reports each attempt.
+//
+// It keeps connections open between messages. It never falls back to clear
+// text, never sends a password over it, and never lets an address add a command.
+// What servers say is limited in time and size, cleaned, and kept as the
+// attempt's conversation with secrets left out. It knows nothing of the outbox:
+// when to try again is the caller's business.
+//
+// The client is our own, on RFC 5321 and go-sasl: the libraries' clients greet
+// as "localhost" before STARTTLS (which large relays refuse), read replies
+// without a limit, and do not give the answer of a server that accepts.
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Outcome says what an attempt means for the message.
+type Outcome string
+
+// The outcomes.
+const (
+	Accepted  Outcome = "accepted"  // the server has taken responsibility
+	Temporary Outcome = "temporary" // may succeed later
+	Permanent Outcome = "permanent" // this server will never take it
+	// Unknown: the connection broke or fell silent after the whole message was
+	// sent and before the answer. The server may have it.
+	Unknown Outcome = "unknown"
+)
+
+// The stages of a conversation, as they appear in Attempt.Stage.
+const (
+	StageConnect = "connect" // reaching the server and its greeting
+	StageHello   = "hello"
+	StageTLS     = "tls"
+	StageAuth    = "auth"
+	StageMail    = "mail"
+	StageRcpt    = "rcpt"
+	StageData    = "data"
+)
+
+// Envelope is where a message comes from and goes to. An empty From is the null
+// reverse-path of RFC 5321 section 4.5.5.
+type Envelope struct{ From, To string }
+
+// Attempt is one server's part in a Send.
+type Attempt struct {
+	At       time.Time
+	Server   string // HOST:PORT; "" if the message was refused before any was asked
+	Stage    string // the last one reached
+	Code     int    // of the deciding reply; 0 if there was none
+	Enhanced string // RFC 3463 code of that reply, for example "5.1.1", or ""
+	// Reply is the deciding reply with its code, on one line, without control
+	// characters and secrets, at most 2 kB.
+	Reply string
+	// Conversation has a line for each command ("C: ") and reply ("S: "), without
+	// secrets and the message, at most 8 kB.
+	Conversation string
+	Duration     time.Duration
+	Outcome      Outcome
+	Err          error // why it was not accepted; nil if it was
+}
+
+// Options are the settings of a Relay. Zero durations and numbers mean the defaults.
+type Options struct {
+	Servers        []Server      // in the order they are tried
+	Hello          string        // our name in EHLO; "localhost" if empty
+	MaxConns       int           // open connections to each server, kept ones included; 8
+	ConnectTimeout time.Duration // to connect, and again for the TLS handshake; 10 s
+	CommandTimeout time.Duration // for the reply to a command; 30 s
+	DataTimeout    time.Duration // to send the message, and again for the answer; 5 min
+	TLSConfig      *tls.Config   // extra settings for tests; the server's name is added
+	Clock          func() time.Time
+}
+
+// Relay hands messages to SMTP servers. It is safe for concurrent use.
+type Relay struct {
+	options Options
+	hosts   []*host
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// New makes a Relay. It connects when the first message is sent.
+func New(o Options) *Relay {
+	if o.Hello == "" || !plainHello(o.Hello) {
+		o.Hello = "localhost"
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = 8
+	}
+	for _, d := range []struct {
+		at     *time.Duration
+		normal time.Duration
+	}{
+		{&o.ConnectTimeout, 10 * time.Second},
+		{&o.CommandTimeout, 30 * time.Second},
+		{&o.DataTimeout, 5 * time.Minute},
+	} {
+		if *d.at <= 0 {
+			*d.at = d.normal
+		}
+	}
+	r := &Relay{options: o}
+	for _, s := range o.Servers {
+		r.hosts = append(r.hosts, newHost(s, o))
+	}
+	return r
+}
+
+// Close ends kept connections; those in use end with their message. A Send
+// afterwards is refused.
+func (r *Relay) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	for _, h := range r.hosts {
+		h.close()
+	}
+	return nil
+}
+
+var (
+	errClosed    = errors.New("the relay is closed")
+	errNoServers = errors.New("no mail server is configured")
+)
+
+// Send hands raw to the first server that takes it. It gives one Attempt for
+// each server tried, at least one; the last decides.
+//
+// It ends with the first server that accepts, that refuses the recipient or the
+// message for good, or whose answer is unknown. Everything else moves on to the
+// next server; servers that could not be used of late come last. What is wrong
+// before MAIL is the server's or the operator's fault and therefore Temporary,
+// whatever the reply's code. An unsendable envelope or message is Permanent and
+// reaches no server. When ctx ends, so does the conversation.
+func (r *Relay) Send(ctx context.Context, e Envelope, raw []byte) []Attempt {
+	started := r.options.Clock()
+	letter, stage, err := prepare(e, raw)
+	if err != nil {
+		return []Attempt{{At: started, Stage: stage, Outcome: Permanent, Err: err}}
+	}
+	if err := r.usable(); err != nil {
+		return []Attempt{{At: started, Stage: StageConnect, Outcome: Temporary, Err: err}}
+	}
+	attempts := make([]Attempt, 0, 1)
+	for _, h := range r.order(started) {
+		a := h.attempt(ctx, letter)
+		attempts = append(attempts, a)
+		if a.final() || ctx.Err() != nil {
+			break
+		}
+	}
+	return attempts
+}
+
+func (r *Relay) usable() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		return errClosed
+	case len(r.hosts) == 0:
+		return errNoServers
+	default:
+		return nil
+	}
+}
+
+// order gives the servers as configured, the resting ones last.
+func (r *Relay) order(now time.Time) []*host {
+	if len(r.hosts) == 1 {
+		return r.hosts
+	}
+	order := slices.Clone(r.hosts)
+	slices.SortStableFunc(order, func(a, b *host) int {
+		switch ra, rb := a.resting(now), b.resting(now); {
+		case ra == rb:
+			return 0
+		case ra:
+			return 1
+		default:
+			return -1
+		}
+	})
+	return order
+}
+
+// final tells whether no other server should be tried.
+func (a Attempt) final() bool {
+	switch a.Outcome {
+	case Accepted, Unknown:
+		return true
+	case Permanent:
+		return a.Stage == StageRcpt || a.Stage == StageData
+	default:
+		return false
+	}
+}

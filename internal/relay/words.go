@@ -1,0 +1,73 @@
+package relay
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+const (
+	maxReply        = 2 << 10
+	maxConversation = 8 << 10
+)
+
+var (
+	// A server may quote our mail back at us. Long runs of letters and digits are
+	// our links; queue ids and Message-IDs are shorter or have hyphens.
+	linkLike = regexp.MustCompile(`(?i)(/(?:reset-password|not-me|invitation|confirm|account)/)[^\s<>"'\])]+|[0-9a-z]{26,}`)
+	codeLike = regexp.MustCompile(`\b[0-9]{8}\b`)
+)
+
+const removed = "[removed]"
+
+// clean makes a server's words fit for storing and showing: valid UTF-8, one
+// line, nothing invisible, no links or codes of ours.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsControl(r) || unicode.IsSpace(r):
+			return ' '
+		case unicode.In(r, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp):
+			return -1
+		default:
+			return r
+		}
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	s = linkLike.ReplaceAllString(s, "${1}"+removed)
+	s = codeLike.ReplaceAllString(s, removed)
+	return strings.TrimRight(s, " ")
+}
+
+// clip cuts s to at most n bytes between characters and marks the cut.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n-len("…")], "") + "…"
+}
+
+// talk is the record of a conversation.
+type talk struct {
+	lines strings.Builder
+	full  bool
+}
+
+func (t *talk) client(line string) { t.add("C: " + line) }
+
+func (t *talk) server(line string) { t.add("S: " + line) }
+
+// add takes a line. The last bytes are kept for the mark that some are missing.
+func (t *talk) add(line string) {
+	line = clip(clean(line), 600)
+	if t.full {
+		return
+	}
+	if t.lines.Len()+len(line)+1 > maxConversation-8 {
+		t.full = true
+		line = "…"
+	}
+	t.lines.WriteString(line)
+	t.lines.WriteByte('\n')
+}
+
+func (t *talk) String() string { return t.lines.String() }

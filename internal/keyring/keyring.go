@@ -152,18 +152,6 @@ func addKey(tx *db.Tx, master secret.Key) error {
 
 func sealedAs(id int) string { return fmt.Sprintf("signing key %d", id) }
 
-// Current gives the number of the key that signs new links.
-func Current(tx *db.Tx) (uint8, error) {
-	n, err := db.One[int](tx, "SELECT COALESCE(max(id), 0) FROM signing_keys WHERE retired_at IS NULL AND revoked_at IS NULL")
-	if err != nil {
-		return 0, err
-	}
-	if n == 0 {
-		return 0, fault.New(fault.Unavailable, "There is no key to sign links with. An operator makes one with: sparekey keys rotate")
-	}
-	return uint8(n), nil //nolint:gosec // the table allows 1 to 255
-}
-
 func (r *Ring) reload(ctx context.Context) error {
 	type sealedKey struct {
 		ID     int    `db:"id"`

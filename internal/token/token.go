@@ -12,8 +12,8 @@ import (
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
-	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/secret"
 )
 
@@ -129,22 +129,24 @@ type NewLink struct {
 	Detail  string
 }
 
-// AddLink makes a link. Its text is made from the row when it is needed.
+// AddLink makes a link, signed by the key in force. Its text is made from the
+// row when it is needed.
 func AddLink(tx *db.Tx, env id.Environment, n NewLink) (Link, error) {
-	keyID, err := keyring.Current(tx)
-	if err != nil {
-		return Link{}, err
-	}
 	l := Link{
 		ID: secret.NewLinkID().String(), Purpose: n.Purpose, Token: n.Token, User: n.User, Channel: n.Channel,
-		MadeBy: string(n.By.User), MadeByName: n.By.Name, KeyID: int(keyID), MadeAt: tx.Now(), EndsAt: n.EndsAt, Detail: n.Detail,
+		MadeBy: string(n.By.User), MadeByName: n.By.Name, MadeAt: tx.Now(), EndsAt: n.EndsAt, Detail: n.Detail,
 	}
 	if n.By.Operator {
 		l.MadeBy = "operator"
 	}
-	_, err = tx.Exec(`INSERT INTO links (environment_id, id, purpose, token_id, user_id, channel, made_by, made_by_name, key_id, made_at, ends_at, detail)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		env, l.ID, l.Purpose, l.Token, l.User, l.Channel, l.MadeBy, l.MadeByName, l.KeyID, l.MadeAt, l.EndsAt, l.Detail)
+	var err error
+	l.KeyID, err = db.One[int](tx, `INSERT INTO links (environment_id, id, purpose, token_id, user_id, channel, made_by, made_by_name, key_id, made_at, ends_at, detail)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, max(k.id), $9, $10, $11 FROM signing_keys k WHERE k.retired_at IS NULL AND k.revoked_at IS NULL
+		HAVING max(k.id) IS NOT NULL RETURNING key_id`,
+		env, l.ID, l.Purpose, l.Token, l.User, l.Channel, l.MadeBy, l.MadeByName, l.MadeAt, l.EndsAt, l.Detail)
+	if errors.Is(err, db.ErrNone) {
+		return l, fault.New(fault.Unavailable, "There is no key to sign links with. An operator makes one with: sparekey keys rotate")
+	}
 	return l, err
 }
 

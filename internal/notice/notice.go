@@ -1,0 +1,146 @@
+// Package notice decides which mail follows from what happened: it makes the
+// links the mail needs and queues it, in the transaction of its cause.
+//
+// What the mails say is in package mail; sending them is delivery's.
+package notice
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/secret"
+	"github.com/sparekey/sparekey/internal/token"
+)
+
+// Lives of the links that only mails carry.
+const (
+	NotMeLife   = 72 * time.Hour
+	ConfirmLife = 72 * time.Hour
+)
+
+// To is the user a mail is for; the address is fixed when it is queued.
+type To struct {
+	User  id.User
+	Name  string
+	Email string
+}
+
+// Detail is what a mail says beyond its links. It is stored: no secrets.
+type Detail struct {
+	By       string    `json:"by,omitempty"`
+	Device   string    `json:"device,omitempty"`
+	Network  string    `json:"network,omitempty"`
+	At       time.Time `json:"at,omitzero"`
+	Sessions int       `json:"sessions,omitempty"`
+	Old      string    `json:"old,omitempty"`
+	New      string    `json:"new,omitempty"`
+}
+
+// ReadDetail reads what a message stores.
+func ReadDetail(stored string) Detail {
+	var d Detail
+	_ = json.Unmarshal([]byte(stored), &d) // written by queue
+	return d
+}
+
+// ResetLink adds a mailed link to an open token and queues the mail: a reset
+// mail or, for an invited user, the invitation. By is zero when the user asked.
+func ResetLink(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration, by access.Actor) error {
+	kind, channel := mail.Reset, token.Mail
+	switch {
+	case t.Purpose == secret.Invite:
+		kind = mail.Invitation
+	case by.Name != "":
+		kind = mail.ResetByAdmin
+	}
+	earlier, err := token.Links(tx, env, t.ID)
+	if err != nil {
+		return err
+	}
+	for _, l := range earlier {
+		if l.Channel == token.Mail {
+			channel = token.MailAgain
+		}
+	}
+	link, err := token.AddLink(tx, env, token.NewLink{
+		Purpose: t.Purpose, Token: t.ID, User: to.User, Channel: channel, By: by, EndsAt: tx.Now().Add(life),
+	})
+	if err != nil {
+		return err
+	}
+	if kind == mail.Invitation {
+		return queue(tx, env, to, kind, link.ID, "", Detail{By: by.Name})
+	}
+	return withNotMe(tx, env, to, kind, link.ID, t.ID, Detail{By: by.Name, At: tx.Now()})
+}
+
+// AdminLink tells the user that an administrator made a link.
+func AdminLink(tx *db.Tx, env id.Environment, to To, t token.Token, by access.Actor) error {
+	return withNotMe(tx, env, to, mail.AdminLink, "", t.ID, Detail{By: by.Name, At: tx.Now()})
+}
+
+// PasswordChanged tells the user. The token is the one that was used, if any.
+func PasswordChanged(tx *db.Tx, env id.Environment, to To, used id.Token, from access.Actor, sessionsEnded int) error {
+	return withNotMe(tx, env, to, mail.PasswordChanged, "", used,
+		Detail{Device: from.Agent, Network: from.Network, At: tx.Now(), Sessions: sessionsEnded})
+}
+
+// AddressChange asks the new address for confirmation and tells the old one at
+// once, with a way to undo it.
+func AddressChange(tx *db.Tx, env id.Environment, to To, newAddress string, by access.Actor) error {
+	confirm, err := token.AddLink(tx, env, token.NewLink{
+		Purpose: secret.Confirm, User: to.User, Channel: token.Notice, By: by, EndsAt: tx.Now().Add(ConfirmLife), Detail: newAddress,
+	})
+	if err != nil {
+		return err
+	}
+	d := Detail{By: by.Name, At: tx.Now(), Old: to.Email, New: newAddress}
+	old := to
+	to.Email = newAddress
+	if err := queue(tx, env, to, mail.AddressConfirm, confirm.ID, "", d); err != nil {
+		return err
+	}
+	return withNotMe(tx, env, old, mail.AddressChanged, "", "", d)
+}
+
+// About says what a "This wasn't me" link undoes; it is the detail of the link.
+type About struct {
+	Kind mail.Kind `json:"kind"`
+	Old  string    `json:"old,omitempty"` // the address before a change
+}
+
+// ReadAbout reads the detail of a "This wasn't me" link.
+func ReadAbout(l token.Link) About {
+	var a About
+	_ = json.Unmarshal([]byte(l.Detail), &a) // written by withNotMe
+	return a
+}
+
+func withNotMe(tx *db.Tx, env id.Environment, to To, kind mail.Kind, link string, t id.Token, d Detail) error {
+	about, err := json.Marshal(About{Kind: kind, Old: d.Old})
+	if err != nil {
+		return err
+	}
+	notMe, err := token.AddLink(tx, env, token.NewLink{
+		Purpose: secret.NotMe, Token: t, User: to.User, Channel: token.Notice, EndsAt: tx.Now().Add(NotMeLife), Detail: string(about),
+	})
+	if err != nil {
+		return err
+	}
+	return queue(tx, env, to, kind, link, notMe.ID, d)
+}
+
+func queue(tx *db.Tx, env id.Environment, to To, kind mail.Kind, link, notMe string, d Detail) error {
+	detail, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	return outbox.Queue(tx, env, outbox.Message{
+		User: to.User, Kind: string(kind), ToName: to.Name, ToEmail: to.Email, Link: link, NotMe: notMe, Detail: string(detail),
+	})
+}

@@ -1,0 +1,176 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/notice"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/throttle"
+	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/user"
+)
+
+// Request is one asking, as its job finds it.
+type Request struct {
+	ID         id.Request `db:"id"`
+	Address    string     `db:"address"`
+	AddressKey string     `db:"address_key"`
+	Network    string     `db:"network"`
+	Agent      string     `db:"agent"`
+	MadeAt     time.Time  `db:"made_at"`
+}
+
+// The outcomes of a request.
+const (
+	matchedNobody  = "matched nobody"
+	mailed         = "mailed"
+	tooOften       = "too often"
+	notDeactivated = "deactivated"
+)
+
+// Resolve is the job behind Ask: it finds out whose address was typed, takes or
+// makes the token, adds a link and queues the mail. It never waits for SMTP.
+func (r *Recovery) Resolve(ctx context.Context, j outbox.Job) error {
+	return r.DB.Update(ctx, func(tx *db.Tx) error {
+		env, err := environment.ByID(tx, j.Environment)
+		if err != nil {
+			return endIfGone(tx, j, err)
+		}
+		q, err := db.One[Request](tx, "SELECT id, address, address_key, network, agent, made_at FROM requests WHERE environment_id = $1 AND id = $2",
+			env.ID, j.Subject)
+		if err != nil {
+			return endIfGone(tx, j, err)
+		}
+		if err := r.resolve(tx, env, q); err != nil {
+			return err
+		}
+		_, err = outbox.Done(tx, j)
+		return err
+	})
+}
+
+func endIfGone(tx *db.Tx, j outbox.Job, err error) error {
+	if errors.Is(err, db.ErrNone) || fault.Is(err, fault.NotFound) {
+		_, err = outbox.Done(tx, j)
+	}
+	return err
+}
+
+// resolveWaiting does now what still waits for an address, so that an answered
+// asking is visible to the admin who looks next.
+func (r *Recovery) resolveWaiting(tx *db.Tx, env environment.Environment, key string) error {
+	waiting, err := db.All[Request](tx, `SELECT id, address, address_key, network, agent, made_at FROM requests
+		WHERE environment_id = $1 AND address_key = $2 AND resolved_at IS NULL ORDER BY made_at LIMIT 100`, env.ID, key)
+	if err != nil {
+		return err
+	}
+	for _, q := range waiting {
+		if err := r.resolve(tx, env, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resolve does one request, once: whoever marks the row first does it.
+func (r *Recovery) resolve(tx *db.Tx, env environment.Environment, q Request) error {
+	n, err := tx.Exec("UPDATE requests SET resolved_at = $3 WHERE environment_id = $1 AND id = $2 AND resolved_at IS NULL", env.ID, q.ID, tx.Now())
+	if err != nil || n == 0 {
+		return err
+	}
+	outcome, err := r.answer(tx, env, q)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("UPDATE requests SET outcome = $3 WHERE environment_id = $1 AND id = $2", env.ID, q.ID, outcome)
+	return err
+}
+
+func (r *Recovery) answer(tx *db.Tx, env environment.Environment, q Request) (string, error) {
+	u, err := user.FindByEmail(tx, env.ID, q.AddressKey)
+	if fault.Is(err, fault.NotFound) {
+		return matchedNobody, recordUnmatched(tx, env.ID, q)
+	}
+	if err != nil {
+		return "", err
+	}
+	if u, err = user.Lock(tx, env.ID, u.ID); err != nil {
+		return "", err
+	}
+	by := access.Actor{Network: q.Network, Agent: q.Agent}
+	if u.State == user.Deactivated {
+		return notDeactivated, audit.Record(tx, env.ID, audit.Event{Kind: audit.AskedDeactivated, User: u.ID, Actor: by})
+	}
+	mails, _, err := throttle.Count(tx, env.ID, "mail:"+q.AddressKey, time.Hour)
+	if err != nil {
+		return "", err
+	}
+	if mails > mailsPerHour && !r.NoLimits {
+		return tooOften, r.withoutMail(tx, env, u, by)
+	}
+	if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.Asked, User: u.ID, Actor: by}); err != nil {
+		return "", err
+	}
+	return mailed, mailLink(tx, env, u, access.Actor{})
+}
+
+// mailLink takes or makes the user's token and mails a link of it.
+func mailLink(tx *db.Tx, env environment.Environment, u user.User, by access.Actor) error {
+	t, err := openToken(tx, env, u, by)
+	if err != nil {
+		return err
+	}
+	return notice.ResetLink(tx, env.ID, to(u), t, life(env, u), by)
+}
+
+func openToken(tx *db.Tx, env environment.Environment, u user.User, by access.Actor) (token.Token, error) {
+	t, made, err := token.Open(tx, env.ID, u.ID, purpose(u))
+	if err != nil || !made {
+		return t, err
+	}
+	return t, audit.Record(tx, env.ID, audit.Event{Kind: audit.TokenMade, User: u.ID, Actor: by})
+}
+
+// withoutMail is for an address asked for too often: no further mail, but a
+// token with a link nobody was sent, so that an admin finds one.
+func (r *Recovery) withoutMail(tx *db.Tx, env environment.Environment, u user.User, by access.Actor) error {
+	if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.AskedTooOften, User: u.ID, Actor: by}); err != nil {
+		return err
+	}
+	_, live, err := token.Live(tx, env.ID, u.ID)
+	if err != nil || live {
+		return err
+	}
+	t, err := openToken(tx, env, u, access.Actor{})
+	if err != nil {
+		return err
+	}
+	_, err = token.AddLink(tx, env.ID, token.NewLink{
+		Purpose: t.Purpose, Token: t.ID, User: u.ID, Channel: token.Unsent, EndsAt: tx.Now().Add(life(env, u)),
+	})
+	return err
+}
+
+// keepUnmatched is how many different addresses that matched nobody an
+// environment remembers; the oldest make room.
+const keepUnmatched = 1000
+
+func recordUnmatched(tx *db.Tx, env id.Environment, q Request) error {
+	_, err := tx.Exec(`INSERT INTO unmatched (environment_id, address_key, address, asked, first_at, last_at) VALUES ($1, $2, $3, 1, $4, $4)
+		ON CONFLICT (environment_id, address_key) DO UPDATE SET asked = unmatched.asked + 1, last_at = excluded.last_at, address = excluded.address`,
+		env, q.AddressKey, q.Address, q.MadeAt)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`DELETE FROM unmatched WHERE environment_id = $1 AND last_at < (
+		SELECT last_at FROM unmatched WHERE environment_id = $1 ORDER BY last_at DESC LIMIT 1 OFFSET $2)`, env, keepUnmatched-1)
+	return err
+}

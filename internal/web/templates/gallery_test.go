@@ -154,7 +154,7 @@ func checkStructure(t *testing.T, page string) {
 		case "label":
 			labelled[attr(n, "for")] = true
 		case "input", "select", "textarea":
-			if attr(n, "type") != "hidden" && !has(n, "aria-label") && n.Parent.Data != "label" {
+			if attr(n, "type") != "hidden" && !has(n, "hidden") && !has(n, "aria-label") && n.Parent.Data != "label" {
 				controls = append(controls, attr(n, "id"))
 			}
 			require.Empty(t, attr(n, "placeholder"), "a placeholder is no label")

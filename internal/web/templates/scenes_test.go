@@ -26,7 +26,7 @@ const help = "Trouble? Call Acme IT, 555 0100"
 
 func scenes() []scene {
 	var all []scene
-	for _, part := range [][]scene{loginScenes(), forgotScenes(), linkScenes(), managerScenes(), userScenes(), handoverScenes()} {
+	for _, part := range [][]scene{loginScenes(), forgotScenes(), linkScenes(), managerScenes(), userScenes(), handoverScenes(), ownScenes(), adminScenes(), messageScenes()} {
 		all = append(all, part...)
 	}
 	return all
@@ -196,5 +196,80 @@ func handoverScenes() []scene {
 		{"reset-link-again", ResetPasswordLinkPage(again), []string{"This is the link you made before", "Only you."}},
 		{"no-token", NoTokenPage(none), []string{NoTokenSentence, "Jane has not asked", "Send password reset link to Jane Doe now", "I forgot my password"}},
 		{"no-token-limit", NoTokenPage(barred), []string{NoTokenSentence, "Five mails"}},
+	}
+}
+
+func ownScenes() []scene {
+	account := Account{
+		Page: admin("account"), Name: "Ada Admin", Email: "admin@acme.example", MinLength: 15,
+		Sessions: []SessionRow{
+			{ID: "s1", Device: "Firefox on Windows", Network: "198.51.100.20", LastSeen: ago(5 * time.Second), Current: true},
+			{ID: "s2", Device: "Safari on iPhone", Network: "203.0.113.7, mobile network", LastSeen: ago(3 * time.Hour)},
+			{ID: "s3", Device: "Chrome on Android", Network: "2001:db8:40:9f00::/64", LastSeen: ago(6 * day)},
+		},
+		Events: []Entry{
+			{At: ago(3 * time.Hour), Text: "Signed in", More: "from Safari on iPhone, 203.0.113.7", Tone: ToneGood},
+			{At: ago(4 * day), Text: "Password changed", More: "from Firefox on Windows; 2 sessions ended", Tone: ToneQuiet},
+			{At: ago(5 * day), Text: "3 wrong passwords", More: "from 192.0.2.44", Tone: ToneWait},
+		},
+	}
+	bad, pending := account, account
+	bad.Page = refused(admin("account"), "The password was not changed.", FieldProblem{"current", "This is not your current password."})
+	pending.PendingEmail, pending.Sessions, pending.Events = "ada@acme.example", account.Sessions[:1], nil
+	pending.Nav = Nav{Name: "Ada Admin", Role: "Member", Current: "account"}
+	pending.Flash = "Your name is saved."
+	return []scene{
+		{"account", AccountPage(account), []string{"End this", "End all others", "Current password", "New password", "User Manager", "Log out"}},
+		{"account-refused", AccountPage(bad), []string{"This is not your current password."}},
+		{"account-pending", AccountPage(pending), []string{"ada@acme.example", "Keep the old address"}},
+		{"reset-done", ResetDonePage(ResetDone{Page: anonymous(), HelpLine: help}), []string{"Your password is set", "Log in"}},
+		{"reset-done-in", ResetDonePage(ResetDone{Page: anonymous(), ContinueURL: "/acme/account"}), []string{"Continue to Acme"}},
+		{"not-me", NotMePage(NotMe{Page: anonymous(), Action: "/acme/not-me/x", Masked: "j•••@acme.example", HelpLine: help}), []string{"This wasn’t me", "Your password stays as it is"}},
+		{"not-me-used", NotMePage(NotMe{Page: anonymous(), Action: "/acme/not-me/x", Masked: "j•••@acme.example", Used: true}), []string{"The password that was set stops working."}},
+		{"not-me-done", NotMePage(NotMe{Page: anonymous(), Used: true, Done: true}), []string{"fresh link"}},
+		{"not-me-dead", NotMePage(NotMe{Page: anonymous(), Dead: "It was used already.", At: ago(3 * time.Hour)}), []string{"It was used already. That was today at 07:53 UTC."}},
+		{"address", AddressConfirmPage(AddressConfirm{Page: anonymous(), Action: "/acme/confirm/x", Email: "ada@acme.example"}), []string{"Use this address"}},
+		{"address-dead", AddressConfirmPage(AddressConfirm{Page: anonymous(), Dead: "It was replaced by a newer one."}), []string{"replaced"}},
+	}
+}
+
+func adminScenes() []scene {
+	create := UserEdit{Page: admin("users"), New: true, Action: "/acme/users/new", Role: "member", Invite: true}
+	taken := create
+	taken.Page = refused(admin("users"), "The user was not created.", FieldProblem{"email", "Jane Doe has this address already."}, FieldProblem{"name", "A name is needed."})
+	taken.Email = "jane@acme.example"
+	edit := UserEdit{Page: admin("users"), UserID: "u1", UserName: "Jane Doe", Action: "/acme/users/u1/edit", Name: "Jane Doe", Email: "jane@acme.example", Role: "member", Consequences: []string{"Changing the role signs Jane out everywhere and ends her reset token."}}
+	locked := edit
+	locked.EmailLocked, locked.RoleLocked, locked.Consequences = "Administrator links are off here, and an address is as strong as a link. The person can change it on the account page.", "You cannot change the role of another Client Admin.", nil
+	confirm := Confirm{Page: admin("users"), Heading: "Delete Jane Doe", Sentence: "Jane Doe can no longer sign in, and everything about her is removed from this environment.", What: []string{"Ends 3 sessions on 2 devices.", "Ends 2 live reset links.", "The record of what happened stays, without her name and address."}, Action: "/acme/users/u1", Fields: []Hidden{{"action", ActionDelete}, {"confirm", "yes"}}, Button: "Delete Jane Doe", CancelURL: "/acme/users/u1", UpWords: "Jane Doe"}
+	safe := confirm
+	safe.Heading, safe.Button, safe.Safe, safe.Sentence, safe.What = "End sessions of Jane Doe", "End 3 sessions", true, "Ends 3 sessions of Jane Doe on 2 devices.", nil
+	settings := Settings{Page: admin("settings"), LinkLife: "24h", InvitationDays: 7, AdminLinks: "existing-token", MinLength: 15, AfterReset: "login", HelpLine: help, HelpEmail: "it@acme.example"}
+	preview, pale := settings, settings
+	preview.Preview, preview.AdminLinks = []string{"2 live links made by administrators stop working now.", "Reset Password disappears from the User Manager."}, "off"
+	pale.Page, pale.Accent = refused(admin("settings"), "The settings were not saved.", FieldProblem{"accent", "This colour is too pale beside white: 1.9 to 1, and 4.5 to 1 is needed."}), "#ffcc00"
+	return []scene{
+		{"user-new", UserEditPage(create), []string{"Name", "Email", "Role", "Create user", "Send the invitation now"}},
+		{"user-new-taken", UserEditPage(taken), []string{"Jane Doe has this address already."}},
+		{"user-edit", UserEditPage(edit), []string{"Save", "Client Admin"}},
+		{"user-edit-locked", UserEditPage(locked), []string{"as strong as a link"}},
+		{"confirm-delete", ConfirmPage(confirm), []string{"Delete Jane Doe", "Ends 3 sessions on 2 devices.", "Cancel"}},
+		{"confirm-sessions", ConfirmPage(safe), []string{"Ends 3 sessions of Jane Doe on 2 devices."}},
+		{"settings", SettingsPage(settings), []string{"safe choice", "Save settings"}},
+		{"settings-preview", SettingsPage(preview), []string{"Not saved yet.", "2 live links"}},
+		{"settings-pale", SettingsPage(pale), []string{"too pale"}},
+	}
+}
+
+func messageScenes() []scene {
+	signed := admin("users")
+	failed := anonymous()
+	failed.RequestID = "7Q2M4K"
+	return []scene{
+		{"message-403", MessagePage(Message{Page: signed, Heading: "This is not open to you", Text: []string{"Your role does not include settings. A Client Admin can do it, or change your role."}, ActionWords: "User Manager", ActionURL: "/acme/users"}), []string{"This is not open to you"}},
+		{"message-404", MessagePage(Message{Page: Page{Now: now}, Heading: "There is nothing here", Text: []string{"The address may be mistyped, or what was here is gone."}}), []string{"Sparekey"}},
+		{"message-429", MessagePage(Message{Page: anonymous(), Heading: "A short pause", Text: []string{"Many requests came from your network."}, RetrySeconds: 40, ActionWords: "I forgot my password", ActionURL: "/acme/forgot-password", HelpLine: help}), []string{"40 s"}},
+		{"message-500", MessagePage(Message{Page: failed, Heading: "Something on our side failed", Text: []string{"It is recorded, and nothing you typed was kept. Try once more in a moment."}, ActionWords: "Back to log in", ActionURL: "/acme/login", HelpLine: help}), []string{"7Q2M4K"}},
+		{"message-503", MessagePage(Message{Page: anonymous(), Heading: "Very busy just now", Text: []string{"Many people are signing in at once. Your place is not lost; the next try goes through."}, RetrySeconds: 5}), []string{"5 s"}},
 	}
 }

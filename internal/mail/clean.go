@@ -53,7 +53,7 @@ var dotInWord = regexp.MustCompile(`[.。．｡]+(\pL{2}|xn--)`)
 func inert(name string) string {
 	words := strings.Fields(clean(name))
 	for i, word := range words {
-		if _, err := plainAddress(word); err == nil {
+		if _, err := plainAddress(word); err == nil && !strings.Contains(word, "/") {
 			continue
 		}
 		words[i] = dotInWord.ReplaceAllString(strings.ReplaceAll(word, "//", "/ /"), ". $1")

@@ -56,7 +56,7 @@ func (v view) When(t time.Time) string {
 	return t.In(place).Format("Monday 2 January 2006, 15:04 MST")
 }
 
-// From hides the sender, whose address no text needs; Where joins what is known of a device.
+// Where joins what is known of a device.
 func (v view) Where() string {
 	switch {
 	case v.Device != "" && v.Network != "":

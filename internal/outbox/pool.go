@@ -32,8 +32,9 @@ type Pool struct {
 	holder string
 }
 
-// Run works until ctx ends, then waits for the jobs under way.
-func (p *Pool) Run(ctx context.Context) {
+// Run works until ctx ends, then waits for the jobs under way. When hard ends
+// too it interrupts them; their leases run out and another worker does them.
+func (p *Pool) Run(ctx, hard context.Context) {
 	p.holder = secret.NewToken()[:16]
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -59,7 +60,7 @@ func (p *Pool) Run(ctx context.Context) {
 		for _, j := range jobs {
 			running.Go(func() {
 				defer func() { free <- struct{}{} }()
-				p.work(ctx, j)
+				p.work(hard, j)
 			})
 		}
 		if len(jobs) == slots {
@@ -99,10 +100,7 @@ func (p *Pool) claim(ctx context.Context, n int) []Job {
 	return jobs
 }
 
-// work does one job. A stop of the program does not interrupt it: it is short,
-// or bounded by the time limits of its own.
 func (p *Pool) work(ctx context.Context, j Job) {
-	ctx = context.WithoutCancel(ctx)
 	err := p.Handle(ctx, j)
 	if err == nil {
 		return

@@ -1,0 +1,214 @@
+// Package delivery sends the mails of the outbox and writes down what the mail
+// servers said.
+//
+// A mail is rendered when it is sent, from its row and the rows it speaks of,
+// so no secret lies in the database and a second try mails the same link.
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/keyring"
+	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/notice"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/relay"
+	"github.com/sparekey/sparekey/internal/secret"
+	"github.com/sparekey/sparekey/internal/token"
+)
+
+// Delivery holds what sending needs.
+type Delivery struct {
+	DB    *db.DB
+	Ring  *keyring.Ring
+	Relay *relay.Relay
+	URL   *url.URL   // the public address; every link begins with it
+	From  mail.Party // the sender
+	Host  string     // right of the @ in a Message-ID
+	// Observe is told of every attempt, for metrics; it may be nil.
+	Observe func(kind mail.Kind, a relay.Attempt)
+}
+
+// giveUpAfter is how long a mail without a link is tried. One with a link is
+// not needed any more once the link is dead.
+const giveUpAfter = 72 * time.Hour
+
+// letter is a message with everything it speaks of.
+type letter struct {
+	message outbox.Message
+	env     environment.Environment
+	link    token.Link
+	token   token.Token
+	notMe   token.Link
+}
+
+// Send is the job that sends one message.
+func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
+	l, err := d.load(ctx, j)
+	if errors.Is(err, db.ErrNone) || fault.Is(err, fault.NotFound) {
+		return d.DB.Update(ctx, func(tx *db.Tx) error { _, err := outbox.Done(tx, j); return err })
+	}
+	if err != nil {
+		return err
+	}
+	if l.message.MessageID == "" {
+		l.message.MessageID = string(l.message.ID) + "@" + d.Host
+	}
+	if !l.needed(d.DB.Now()) {
+		return d.settle(ctx, j, l, nil, outbox.NotNeeded)
+	}
+	raw, err := d.render(ctx, l)
+	if err != nil {
+		return fmt.Errorf("message %s: %w", l.message.ID, err)
+	}
+	attempts := d.Relay.Send(ctx, relay.Envelope{From: d.From.Address, To: l.message.ToEmail}, raw)
+	if d.Observe != nil {
+		for _, a := range attempts {
+			d.Observe(mail.Kind(l.message.Kind), a)
+		}
+	}
+	return d.settle(ctx, j, l, attempts, d.state(l, attempts[len(attempts)-1]))
+}
+
+func (d *Delivery) load(ctx context.Context, j outbox.Job) (letter, error) {
+	var l letter
+	err := d.DB.View(ctx, func(tx *db.Tx) (err error) {
+		if l.message, err = outbox.Find(tx, j.Environment, id.Message(j.Subject)); err != nil {
+			return err
+		}
+		if l.env, err = environment.ByID(tx, j.Environment); err != nil {
+			return err
+		}
+		if l.message.Link != "" {
+			if l.link, err = token.FindLink(tx, j.Environment, l.message.Link); err != nil {
+				return err
+			}
+		}
+		if l.link.Token != "" {
+			if l.token, err = token.ByID(tx, j.Environment, l.link.Token); err != nil {
+				return err
+			}
+		}
+		if l.message.NotMe != "" {
+			l.notMe, err = token.FindLink(tx, j.Environment, l.message.NotMe)
+		}
+		return err
+	})
+	return l, err
+}
+
+// needed tells whether the mail's link still works; a mail without one is
+// always news.
+func (l letter) needed(now time.Time) bool {
+	return l.message.Link == "" || token.Judge(l.token, l.link, now) == token.Works
+}
+
+func (d *Delivery) render(ctx context.Context, l letter) ([]byte, error) {
+	detail := notice.ReadDetail(l.message.Detail)
+	data := mail.Data{
+		Environment: l.env.Name, From: d.From, To: mail.Party{Name: l.message.ToName, Address: l.message.ToEmail},
+		ReplyTo: l.env.Policy.HelpEmail, MessageID: l.message.MessageID, Date: l.message.MadeAt, UserName: l.message.ToName,
+		By: detail.By, Device: detail.Device, Network: detail.Network, At: detail.At, SessionsEnded: detail.Sessions,
+		OldAddress: detail.Old, NewAddress: detail.New,
+	}
+	var err error
+	if l.message.Link != "" {
+		data.Until = l.link.EndsAt
+		if data.Link, err = d.address(ctx, l, l.link); err != nil {
+			return nil, err
+		}
+	}
+	if l.link.Purpose == secret.Reset {
+		if data.Code, err = d.code(ctx, l); err != nil {
+			return nil, err
+		}
+	}
+	if l.message.NotMe != "" {
+		data.NotMeUntil = l.notMe.EndsAt
+		if data.NotMe, err = d.address(ctx, l, l.notMe); err != nil {
+			return nil, err
+		}
+	}
+	return mail.Render(mail.Kind(l.message.Kind), data)
+}
+
+// pages are where the links of each purpose lead.
+var pages = map[secret.Purpose]string{
+	secret.Reset: "reset-password", secret.Invite: "reset-password", secret.NotMe: "not-me", secret.Confirm: "confirm-address",
+}
+
+func (d *Delivery) address(ctx context.Context, l letter, link token.Link) (string, error) {
+	id, err := link.LinkID()
+	if err != nil {
+		return "", err
+	}
+	text, err := d.Ring.Text(ctx, link.Purpose, l.env.ID, uint8(link.KeyID), id) //nolint:gosec // the table allows 1 to 255
+	return d.URL.JoinPath(l.env.Slug, pages[link.Purpose], text).String(), err
+}
+
+func (d *Delivery) code(ctx context.Context, l letter) (string, error) {
+	id, err := l.link.LinkID()
+	if err != nil {
+		return "", err
+	}
+	return d.Ring.Code(ctx, l.env.ID, uint8(l.link.KeyID), id) //nolint:gosec // the table allows 1 to 255
+}
+
+// state is how the message stands after its last attempt. An unknown outcome
+// is tried again: better twice, with the same Message-ID, than never.
+func (d *Delivery) state(l letter, last relay.Attempt) outbox.State {
+	switch {
+	case last.Outcome == relay.Accepted:
+		return outbox.Sent
+	case last.Outcome == relay.Permanent:
+		return outbox.Refused
+	case d.DB.Now().Sub(l.message.MadeAt) > giveUpAfter:
+		return outbox.GivenUp
+	default:
+		return outbox.Deferred
+	}
+}
+
+// settle writes down what happened and ends or postpones the job, in one step.
+func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts []relay.Attempt, state outbox.State) error {
+	return d.DB.Update(ctx, func(tx *db.Tx) error {
+		m := l.message
+		m.State = state
+		if state == outbox.Deferred {
+			m.NextTryAt = tx.Now().Add(outbox.Backoff(j.Tries))
+			if err := outbox.Postpone(tx, j, m.NextTryAt); err != nil {
+				return err
+			}
+		} else {
+			m.SettledAt, m.NextTryAt = tx.Now(), time.Time{}
+			if _, err := outbox.Done(tx, j); err != nil {
+				return err
+			}
+		}
+		for _, a := range attempts {
+			if err := outbox.RecordAttempt(tx, j.Environment, record(m.ID, a)); err != nil {
+				return err
+			}
+		}
+		return outbox.Settle(tx, j.Environment, m)
+	})
+}
+
+func record(m id.Message, a relay.Attempt) outbox.Attempt {
+	reply := a.Reply
+	if reply == "" && a.Err != nil {
+		reply = a.Err.Error()
+	}
+	return outbox.Attempt{
+		Message: m, At: a.At, Server: a.Server, Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Reply: reply,
+		Outcome: string(a.Outcome), Conversation: a.Conversation, Took: a.Duration.Microseconds(),
+	}
+}

@@ -1,0 +1,165 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/notice"
+	"github.com/sparekey/sparekey/internal/secret"
+	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/user"
+)
+
+// NotMe is what the page "This wasn't me" shows and, once its button was
+// pressed, what was done.
+type NotMe struct {
+	MaskedEmail string
+	// Compromised: a password was already set with it, so all sessions end and
+	// the password becomes unusable; else only the live token is cancelled.
+	Compromised bool
+	UndoAddress string // the address that comes back, after a change of address
+}
+
+// OpenNotMe looks at a "This wasn't me" link for its page and changes nothing.
+func (r *Recovery) OpenNotMe(ctx context.Context, env environment.Environment, text string) (NotMe, error) {
+	id, err := r.readNotMe(ctx, env, text)
+	if err != nil {
+		return NotMe{}, err
+	}
+	var page NotMe
+	err = r.DB.View(ctx, func(tx *db.Tx) error {
+		l, u, t, err := findNotMe(tx, env, id)
+		page = describe(l, u, t)
+		return err
+	})
+	return page, err
+}
+
+func (r *Recovery) readNotMe(ctx context.Context, env environment.Environment, text string) (string, error) {
+	id, problem, err := r.Ring.Read(ctx, secret.NotMe, env.ID, text)
+	if err == nil && problem != secret.Fine {
+		err = &Unusable{Reason: Reason(problem)}
+	}
+	return id.String(), err
+}
+
+// usedNotMe ends a link that has done its work.
+const usedNotMe = "used"
+
+func findNotMe(tx *db.Tx, env environment.Environment, link string) (token.Link, user.User, token.Token, error) {
+	var (
+		u user.User
+		t token.Token
+	)
+	l, err := token.FindLink(tx, env.ID, link)
+	if err != nil {
+		return l, u, t, goneWithUser(err)
+	}
+	switch token.Judge(token.Token{}, l, tx.Now()) {
+	case token.Expired:
+		return l, u, t, &Unusable{Reason: Expired, At: l.EndsAt}
+	case token.Cancelled:
+		if l.EndedWhy == usedNotMe {
+			return l, u, t, &Unusable{Reason: AlreadyUsed, At: l.EndedAt}
+		}
+		return l, u, t, &Unusable{Reason: Cancelled, At: l.EndedAt, Why: l.EndedWhy}
+	}
+	if u, err = user.Lock(tx, env.ID, l.User); err != nil {
+		return l, u, t, goneWithUser(err)
+	}
+	if l.Token != "" {
+		t, err = token.ByID(tx, env.ID, l.Token)
+	}
+	return l, u, t, ignoreNone(err)
+}
+
+func describe(l token.Link, u user.User, t token.Token) NotMe {
+	about := notice.ReadAbout(l)
+	page := NotMe{MaskedEmail: mask(u.Email)}
+	switch about.Kind {
+	case mail.AddressChanged: // whoever asked for it was signed in, or is an admin
+		page.UndoAddress, page.Compromised = about.Old, true
+	case mail.PasswordChanged:
+		page.Compromised = true
+	default:
+		page.Compromised = !t.UsedAt.IsZero()
+	}
+	return page
+}
+
+// ThisWasNotMe revokes the live token; if a password was set with it, it also
+// ends all sessions, makes the password unusable and mails a fresh reset link.
+// After a change of address it brings the old one back first.
+func (r *Recovery) ThisWasNotMe(ctx context.Context, env environment.Environment, text string, from From) (NotMe, error) {
+	id, err := r.readNotMe(ctx, env, text)
+	if err != nil {
+		return NotMe{}, err
+	}
+	var page NotMe
+	err = r.DB.Update(ctx, func(tx *db.Tx) error {
+		l, u, t, err := findNotMe(tx, env, id)
+		if err != nil {
+			return err
+		}
+		page = describe(l, u, t)
+		if _, err := token.EndLink(tx, env.ID, u.ID, l.ID, usedNotMe); err != nil {
+			return err
+		}
+		event := audit.Event{Kind: audit.NotMe, User: u.ID, Actor: self(env, u, from), Detail: audit.Detail{"mail": string(notice.ReadAbout(l).Kind)}}
+		if err := audit.Record(tx, env.ID, event); err != nil {
+			return err
+		}
+		if page.UndoAddress != "" {
+			if u, err = undoAddress(tx, env, u, page.UndoAddress, event.Actor); err != nil {
+				return err
+			}
+		}
+		return shutOut(tx, env, u, page.Compromised)
+	})
+	return page, err
+}
+
+func shutOut(tx *db.Tx, env environment.Environment, u user.User, compromised bool) error {
+	if !compromised {
+		_, err := token.Revoke(tx, env.ID, u.ID, token.NotMe)
+		return err
+	}
+	if _, err := user.DropPassword(tx, env.ID, u); err != nil {
+		return err
+	}
+	if err := token.EndLinksMadeBy(tx, env.ID, u.ID); err != nil {
+		return err
+	}
+	if u.State == user.Deactivated {
+		return nil
+	}
+	return mailLink(tx, env, u, access.Actor{})
+}
+
+// undoAddress brings the old address back, or drops the change if it has not
+// been confirmed yet.
+func undoAddress(tx *db.Tx, env environment.Environment, u user.User, old string, actor access.Actor) (user.User, error) {
+	if err := token.EndNotices(tx, env.ID, u.ID, secret.Confirm, token.NotMe); err != nil {
+		return u, err
+	}
+	if err := user.SetPendingEmail(tx, env.ID, u, ""); err != nil {
+		return u, err
+	}
+	if u.Email != old {
+		a, err := address.Parse(old)
+		if err != nil {
+			return u, errors.Join(errors.New("read the old address"), err)
+		}
+		if _, err := user.SetEmail(tx, env.ID, u, a); err != nil {
+			return u, err
+		}
+		u.Email, u.EmailKey = a.Mail, a.Key
+	}
+	return u, audit.Record(tx, env.ID, audit.Event{Kind: audit.AddressUndone, User: u.ID, Actor: actor})
+}

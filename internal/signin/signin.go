@@ -1,0 +1,306 @@
+// Package signin lets users in and out: it checks the password, slows down
+// guessing and starts, resumes and ends the session of a browser.
+package signin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/keyring"
+	"github.com/sparekey/sparekey/internal/password"
+	"github.com/sparekey/sparekey/internal/secret"
+	"github.com/sparekey/sparekey/internal/session"
+	"github.com/sparekey/sparekey/internal/throttle"
+	"github.com/sparekey/sparekey/internal/user"
+)
+
+// SignIn holds what its verbs need.
+type SignIn struct {
+	DB     *db.DB
+	Ring   *keyring.Ring
+	Hasher *password.Hasher
+	// NoLimits lifts the limits on logging in, for load tests.
+	NoLimits bool
+
+	shapes sync.Map // id.Environment -> *mix
+}
+
+// Limits on wrong passwords.
+const (
+	freeTries       = 10 // for one address, or one browser that knows it
+	window          = 15 * time.Minute
+	wrongOfNetwork  = 100
+	ownNetworkTimes = 20
+)
+
+// ErrWrong is the one answer to a pair that does not fit, whatever the reason.
+var ErrWrong = fault.New(fault.Invalid, "This e-mail address and password do not fit together.")
+
+// Try is what the login form brings.
+type Try struct {
+	Email, Password string
+	Device          string // cookie of a browser that has signed in as this address before, or ""
+	Network, Agent  string
+}
+
+// In is a browser signed in.
+type In struct {
+	User    user.User
+	Session string // secret text for the cookie
+	Device  string // secret text for the cookie that lets strangers' tries not count against this browser
+	EndsAt  time.Time
+}
+
+// In checks an address and a password and starts a session.
+// It refuses with ErrWrong, Throttled after too many tries (the password is not
+// looked at), or Unavailable when too many wait.
+func (s *SignIn) In(ctx context.Context, env environment.Environment, t Try) (In, error) {
+	a, err := address.Parse(t.Email)
+	if err != nil {
+		// No user has such an address. It is tried like one nobody has.
+		a = address.Address{Key: "?" + secret.Hash(t.Email)}
+	}
+	subject := "login:" + a.Key
+	if s.KnownDevice(env, a.Key, t.Device) {
+		subject += ":" + secret.Hash(t.Device)[:16]
+	}
+	network := "login-network:" + t.Network
+	if err := s.spendTry(ctx, env, subject, network, t.Network); err != nil {
+		return In{}, err
+	}
+	u, result, err := s.check(ctx, env, a.Key, t.Password)
+	if err != nil {
+		return In{}, err
+	}
+	if !result.OK || !u.MaySignIn() {
+		return In{}, s.refuse(ctx, env, u, t)
+	}
+	hash := ""
+	if result.Upgrade {
+		if hash, err = s.Hasher.Hash(ctx, t.Password); err != nil {
+			return In{}, err
+		}
+	}
+	return s.start(ctx, env, u, hash, t, subject, network)
+}
+
+// spendTry counts the try before the password is looked at.
+func (s *SignIn) spendTry(ctx context.Context, env environment.Environment, subject, networkSubject, network string) error {
+	if s.NoLimits {
+		return nil
+	}
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		most := wrongOfNetwork
+		if isOwn(env, network) {
+			most *= ownNetworkTimes
+		}
+		n, ends, err := throttle.Count(tx, env.ID, networkSubject, window)
+		if err != nil {
+			return err
+		}
+		if n > most {
+			return slowed(ends.Sub(tx.Now()), "Too many wrong passwords came from your network.")
+		}
+		wait, err := throttle.Slow(tx, env.ID, subject, freeTries, window)
+		if err != nil || wait == 0 {
+			return err
+		}
+		return slowed(wait, "There were many wrong passwords for this address.")
+	})
+}
+
+func slowed(wait time.Duration, why string) error {
+	return fault.Throttle(wait, why+" Wait a little before the next try. “I forgot my password” stays open.")
+}
+
+func isOwn(env environment.Environment, network string) bool {
+	p, err := netip.ParsePrefix(network)
+	if err != nil {
+		return false
+	}
+	for _, own := range env.Policy.OwnNetworks {
+		if own.Contains(p.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+// check costs one hash in every case, of a format that is in use.
+func (s *SignIn) check(ctx context.Context, env environment.Environment, key, plain string) (user.User, password.Result, error) {
+	var u user.User
+	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
+		u, err = user.FindByEmail(tx, env.ID, key)
+		return err
+	})
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return u, password.Result{}, err
+	}
+	shape, err := s.decoyShape(ctx, env, key)
+	if err != nil {
+		return u, password.Result{}, err
+	}
+	if u.PasswordHash == "" {
+		return u, password.Result{}, s.Hasher.VerifyDecoy(ctx, plain, shape)
+	}
+	result, err := s.Hasher.Verify(ctx, plain, u.PasswordHash)
+	return u, result, err
+}
+
+// refuse writes the same for a known and an unknown address, so that time does
+// not tell them apart.
+func (s *SignIn) refuse(ctx context.Context, env environment.Environment, u user.User, t Try) error {
+	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		return audit.Record(tx, env.ID, audit.Event{
+			Kind: audit.SignInRefused, User: u.ID, Actor: access.Actor{Network: t.Network, Agent: t.Agent},
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return ErrWrong
+}
+
+func (s *SignIn) start(ctx context.Context, env environment.Environment, u user.User, upgraded string, t Try, subjects ...string) (In, error) {
+	in := In{Device: t.Device}
+	if !s.KnownDevice(env, u.EmailKey, t.Device) {
+		in.Device = s.NewDevice(env, u.EmailKey)
+	}
+	err := s.DB.Update(ctx, func(tx *db.Tx) error {
+		now, err := user.Lock(tx, env.ID, u.ID)
+		if err != nil {
+			return err
+		}
+		if !now.MaySignIn() || now.PasswordHash != u.PasswordHash {
+			return ErrWrong // changed while we were hashing
+		}
+		in.User = now
+		if upgraded != "" {
+			if err := user.UpgradePassword(tx, env.ID, now, upgraded, password.Shape(upgraded)); err != nil {
+				return err
+			}
+		}
+		if !s.NoLimits {
+			if err := throttle.Lift(tx, env.ID, subjects[0]); err != nil {
+				return err
+			}
+			if err := throttle.GiveBack(tx, env.ID, subjects[1]); err != nil {
+				return err
+			}
+		}
+		life := session.Life{Idle: env.Policy.SessionIdle, Most: env.Policy.SessionLife}
+		text, started, err := session.Start(tx, env.ID, u.ID, life, session.From{Network: t.Network, Agent: t.Agent})
+		if err != nil {
+			return err
+		}
+		in.Session, in.EndsAt = text, started.EndsAt
+		if err := user.SignedIn(tx, env.ID, now); err != nil {
+			return err
+		}
+		return audit.Record(tx, env.ID, audit.Event{Kind: audit.SignedIn, User: u.ID, Actor: access.Actor{
+			Environment: env.ID, User: u.ID, Name: u.Name, Role: u.Role, Network: t.Network, Agent: t.Agent,
+		}})
+	})
+	return in, err
+}
+
+// NewDevice makes the cookie text of a browser that has signed in as this
+// address, or has just reset its password.
+func (s *SignIn) NewDevice(env environment.Environment, emailKey string) string {
+	name := secret.NewToken()[:22]
+	return name + "." + secret.Sign(s.Ring.Cookie(secret.Browser), "device", string(env.ID), emailKey, name)
+}
+
+// KnownDevice tells whether a cookie text is of NewDevice for this address.
+func (s *SignIn) KnownDevice(env environment.Environment, emailKey, cookie string) bool {
+	return len(cookie) > 23 && cookie[22] == '.' &&
+		secret.Signed(s.Ring.Cookie(secret.Browser), cookie[23:], "device", string(env.ID), emailKey, cookie[:22])
+}
+
+// Resume finds the live session of a cookie; NotFound if there is none, with
+// the reason as its sentence where it was ended.
+func (s *SignIn) Resume(ctx context.Context, slug, cookie string) (session.Live, error) {
+	var live session.Live
+	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
+		live, err = session.Resume(tx, slug, cookie)
+		return err
+	})
+	if err == nil && live.Stale(s.DB.Now()) {
+		err = s.DB.Update(ctx, func(tx *db.Tx) error { return session.Touch(tx, live.Environment, live.User, live.Session) })
+	}
+	return live, err
+}
+
+// Out ends the session.
+func (s *SignIn) Out(ctx context.Context, live session.Live, actor access.Actor) error {
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		if _, err := user.Lock(tx, live.Environment, live.User); err != nil {
+			return err
+		}
+		err := session.End(tx, live.Environment, live.User, live.Session, session.SignedOut)
+		if fault.Is(err, fault.NotFound) {
+			return nil // it has ended already
+		}
+		if err != nil {
+			return err
+		}
+		return audit.Record(tx, live.Environment, audit.Event{Kind: audit.SignedOut, User: live.User, Actor: actor})
+	})
+}
+
+// mix is which password formats an environment uses, and how often.
+type mix struct {
+	counts []user.ShapeCount
+	total  int
+	at     time.Time
+}
+
+const mixFor = 10 * time.Minute
+
+// decoyShape chooses the format that an address nobody has costs: by a keyed
+// hash of the address, in the proportion in use, so that one address always
+// costs the same and all together look like the users.
+func (s *SignIn) decoyShape(ctx context.Context, env environment.Environment, key string) (string, error) {
+	m, err := s.mix(ctx, env.ID)
+	if err != nil || m.total == 0 {
+		return s.Hasher.Shape(), err
+	}
+	chance := sha256.Sum256([]byte(secret.Sign(s.Ring.Cookie(secret.Decoy), string(env.ID), key)))
+	at := int(binary.BigEndian.Uint64(chance[:]) % uint64(m.total)) //nolint:gosec // a count of users
+	for _, c := range m.counts {
+		if at -= c.Users; at < 0 {
+			return c.Shape, nil
+		}
+	}
+	return s.Hasher.Shape(), nil
+}
+
+func (s *SignIn) mix(ctx context.Context, env id.Environment) (*mix, error) {
+	now := s.DB.Now()
+	if m, ok := s.shapes.Load(env); ok && now.Sub(m.(*mix).at) < mixFor {
+		return m.(*mix), nil
+	}
+	m := &mix{at: now}
+	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
+		m.counts, err = user.Shapes(tx, env)
+		return err
+	})
+	for _, c := range m.counts {
+		m.total += c.Users
+	}
+	if err == nil {
+		s.shapes.Store(env, m)
+	}
+	return m, err
+}

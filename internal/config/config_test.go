@@ -196,6 +196,12 @@ func TestWrongSecretsAreNotRepeated(t *testing.T) {
 	}
 }
 
+func TestAWrongMailServerIsNamed(t *testing.T) {
+	t.Parallel()
+	_, err := config.Load(nil, []string{"SPAREKEY_SMTP=smtp://mx1.example,smtps://app:hunter2@mx2.example?tls=none"}, "")
+	require.Contains(t, sentence(t, err), "mail server 2")
+}
+
 func TestSettingsThatMustAgree(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -16,10 +16,12 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
+
+	"github.com/sparekey/sparekey/internal/relay"
 )
 
-// errWrong says that a text is not what its setting allows. It carries nothing:
-// the setting's own sentence says what is wrong, and a cause might repeat a secret.
+// errWrong says that a text is not what its setting allows, and no more: the
+// setting's own sentence tells the rest, and a cause might repeat a secret.
 var errWrong = errors.New("not allowed")
 
 func readListen(c *Config, text string) error { return readAddress(&c.Listen, text) }
@@ -140,44 +142,13 @@ func readDatabase(c *Config, text string) error {
 	return nil
 }
 
+// readSMTP leaves the rules to the package that obeys them; its errors name no secret.
 func readSMTP(c *Config, text string) error {
-	for _, server := range strings.Split(text, ",") {
-		if !validSMTP(strings.TrimSpace(server)) {
-			return errWrong
-		}
+	if _, err := relay.ParseServers(text); err != nil {
+		return err
 	}
 	c.SMTP = text
 	return nil
-}
-
-func validSMTP(server string) bool {
-	u, err := url.Parse(server)
-	if err != nil || u.Opaque != "" || strings.Trim(u.Path, "/") != "" || strings.Contains(server, "#") {
-		return false
-	}
-	if u.Port() != "" && !validPort(u.Port(), 1) || strings.HasSuffix(u.Host, ":") {
-		return false
-	}
-	if _, err := publicHost(u.Hostname()); err != nil {
-		return false
-	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return false
-	}
-	tls := query["tls"]
-	delete(query, "tls")
-	if len(query) > 0 || len(tls) > 1 {
-		return false
-	}
-	switch u.Scheme {
-	case "smtp":
-		return len(tls) == 0 || tls[0] == "starttls" || tls[0] == "none"
-	case "smtps":
-		return len(tls) == 0
-	default:
-		return false
-	}
 }
 
 func readMailFrom(c *Config, text string) error {

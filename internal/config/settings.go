@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,8 @@ type setting struct {
 	meaning string
 	// secret tells whether a wrong value may hold a password: then it is not repeated.
 	secret func(text string) bool
-	read   func(c *Config, text string) error // nil error or errWrong
+	// read gives errWrong, or an error that names what is wrong and no secret.
+	read func(c *Config, text string) error
 }
 
 // Setting describes one setting for the manual and for --help.
@@ -130,7 +132,7 @@ func parse(given values) (Config, error) {
 			continue
 		}
 		if err := s.read(&c, v.text); err != nil {
-			return Config{}, s.wrong(v)
+			return Config{}, s.wrong(v, err)
 		}
 	}
 	if err := c.complete(); err != nil {
@@ -140,7 +142,7 @@ func parse(given values) (Config, error) {
 }
 
 // wrong is the sentence for a value that cannot be.
-func (s setting) wrong(v value) error {
+func (s setting) wrong(v value, why error) error {
 	name := variable(s.key)
 	said := fmt.Sprintf("%s is %q", name, v.text)
 	if s.secret != nil && s.secret(v.text) {
@@ -148,6 +150,9 @@ func (s setting) wrong(v value) error {
 	}
 	if v.where != name {
 		said += fmt.Sprintf(" (given as %s)", v.where)
+	}
+	if !errors.Is(why, errWrong) {
+		said += ": " + why.Error()
 	}
 	return fault.InvalidField(name, fmt.Sprintf("%s. It must be %s.", said, s.allowed))
 }

@@ -16,15 +16,15 @@ const module = "github.com/sparekey/sparekey"
 // The levels, bottom first. A package imports packages of lower levels only; at
 // the bottom they may import each other.
 const (
-	pure    = iota // rules and formats, SMTP at the edge; no database
-	store          // View and Update
-	records        // steps: they take a transaction
-	composed       // steps made of records: the user, and the mail that follows from an event
-	verbs          // they check the permission and open the transaction
-	doors          // decode, call one verb, render
-	wiring         // knows all parts
-	command        // one file per subcommand
-	helper         // for tests: may import anything, imported by tests only
+	pure     = iota // rules and formats, SMTP at the edge; no database
+	store           // View and Update
+	records         // steps: they take a transaction
+	composed        // steps made of records: the user, and the mail that follows from an event
+	verbs           // they check the permission and open the transaction
+	doors           // decode, call one verb, render
+	wiring          // knows all parts
+	command         // one file per subcommand
+	helper          // for tests: may import anything, imported by tests only
 )
 
 // levels is the whole house. A part (a package in a folder below one of these)

@@ -49,7 +49,7 @@
       button.focus();
     }
     const words = button.dataset.words || (button.dataset.words = button.textContent);
-    button.textContent = done ? "Copied" : "Press Ctrl+C";
+    button.textContent = done ? "Copied" : "Selected: copy it now";
     if (!done) { from.focus(); from.select(); }
     say(done ? "Copied" : "The text is selected. Copy it with the keyboard.");
     setTimeout(() => { button.textContent = words; }, 2500);
@@ -97,7 +97,7 @@
     const tick = () => {
       const left = Math.ceil((end - Date.now()) / 1000);
       if (left <= 0) { b.disabled = false; b.textContent = words; return; }
-      b.textContent = words + " in " + left + " s";
+      b.textContent = words + " (" + left + " s)";
       setTimeout(tick, 500);
     };
     tick();
@@ -221,6 +221,10 @@
   // the summary itself has it when the page opens, also in older browsers.
   const summary = $("#summary");
   if (summary) setTimeout(() => { if (document.activeElement === document.body) summary.focus(); }, 200);
+
+  // On a phone the bar of links scrolls; the page one is on should be in sight.
+  const here = $(".bar-nav [aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - 40;
 
   secrets(); carried(); countdowns(); waits(); strength(); times(document); live();
 })();

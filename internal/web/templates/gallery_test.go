@@ -2,6 +2,7 @@ package templates_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/sparekey/sparekey/internal/web/static"
+	. "github.com/sparekey/sparekey/internal/web/templates"
 )
 
 // scene is one screen in one state.
@@ -50,6 +52,65 @@ func TestGallery(t *testing.T) {
 				require.Contains(t, text, w)
 			}
 		})
+	}
+}
+
+// TestResultsStandAlone: what is fetched while one types is a piece, not a page.
+func TestResultsStandAlone(t *testing.T) {
+	t.Parallel()
+	piece := render(t, UserManagerResults(UserManager{Page: admin("users"), Query: "jan", Rows: people()}))
+	require.NotContains(t, piece, "<html")
+	require.NotContains(t, piece, "<h1")
+	require.Contains(t, piece, `data-tally="6 users match “jan”"`)
+	require.Contains(t, piece, `action="/acme/users/u1"`)
+	if dir := os.Getenv("SPAREKEY_GALLERY"); dir != "" {
+		require.NoError(t, os.MkdirAll(dir, 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "results.fragment"), []byte(piece), 0o644))
+	}
+}
+
+// TestFirstVisitIsLight: what a browser loads for the login page, compressed.
+func TestFirstVisitIsLight(t *testing.T) {
+	t.Parallel()
+	var page bytes.Buffer
+	z := gzip.NewWriter(&page)
+	_, err := z.Write([]byte(render(t, LoginPage(Login{Page: anonymous(), HelpLine: help}))))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	total := page.Len()
+	for _, name := range []string{"sparekey.css", "sparekey.js", "icon.svg"} {
+		r := httptest.NewRequest("GET", static.URL(name), nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		w := httptest.NewRecorder()
+		static.Handler().ServeHTTP(w, r)
+		total += w.Body.Len()
+	}
+	t.Logf("%d bytes", total)
+	require.Less(t, total, 20_000)
+}
+
+// TestHostileWordsStayWords: whatever people typed is shown, never run.
+func TestHostileWordsStayWords(t *testing.T) {
+	t.Parallel()
+	evil := `"><script>alert(1)</script><img src=x onerror=alert(1)>'`
+	p := admin("users")
+	p.Environment, p.Flash, p.Problem, p.Slug = evil, evil, evil, evil
+	p.Fields = []FieldProblem{{"email", evil}}
+	row := UserRow{ID: evil, Name: evil, Email: evil, Role: evil, State: evil, Mail: MailHealth{evil, evil}, Options: []Option{{evil, evil}}}
+	user := jane()
+	user.Page, user.Name, user.Email, user.Diagnosis.Details, user.Diagnosis.URL = p, evil, evil, evil, "javascript:alert(1)"
+	user.Messages[0].Attempts[1].Conversation = evil
+	for _, page := range []templ.Component{
+		UserManagerPage(UserManager{Page: p, Query: evil, Rows: []UserRow{row}, Unmatched: []UnmatchedRow{{ID: evil, Address: evil, Guess: Guess{evil, evil, evil, evil}}}, UnmatchedAction: "/x", NextURL: "javascript:alert(1)"}),
+		UserPagePage(user),
+		LoginPage(Login{Page: p, Email: evil, Next: evil, HelpLine: evil}),
+		CheckYourMailPage(CheckYourMail{Page: p, Email: evil, Case: evil}),
+		ResetPasswordLinkPage(ResetPasswordLink{Page: p, UserName: evil, Email: evil, Link: evil, Text: "</textarea>" + evil, QRPath: evil, QRSize: 1}),
+	} {
+		html := render(t, page)
+		checkStructure(t, html)
+		require.NotContains(t, html, "<img")
+		require.NotContains(t, html, "alert(1)</script>")
 	}
 }
 

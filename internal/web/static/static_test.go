@@ -1,0 +1,105 @@
+package static_test
+
+import (
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/web/static"
+)
+
+func get(method, url, accept string) *http.Response {
+	r := httptest.NewRequest(method, url, nil)
+	if accept != "" {
+		r.Header.Set("Accept-Encoding", accept)
+	}
+	w := httptest.NewRecorder()
+	static.Handler().ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, r io.Reader) string {
+	t.Helper()
+	b, err := io.ReadAll(r)
+	require.NoError(t, err)
+	return string(b)
+}
+
+func TestFilesAreKeptForEverAndCompressed(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"sparekey.css", "sparekey.js", "icon.svg"} {
+		url := static.URL(name)
+		require.Regexp(t, regexp.MustCompile(`^/static/[\w-]{12}/`+regexp.QuoteMeta(name)+`$`), url)
+		plain, zipped := get("GET", url, ""), get("GET", url, "br, gzip;q=0.8")
+		require.Equal(t, "public, max-age=31536000, immutable", plain.Header.Get("Cache-Control"))
+		require.Equal(t, "nosniff", plain.Header.Get("X-Content-Type-Options"))
+		require.Empty(t, plain.Header.Get("Content-Encoding"))
+		require.Equal(t, "gzip", zipped.Header.Get("Content-Encoding"))
+		z, err := gzip.NewReader(zipped.Body)
+		require.NoError(t, err)
+		require.Equal(t, body(t, plain.Body), body(t, z))
+	}
+}
+
+func TestGzipIsSentOnlyWhereTaken(t *testing.T) {
+	t.Parallel()
+	url := static.URL("sparekey.css")
+	for accept, want := range map[string]string{
+		"": "", "gzip": "gzip", "GZIP": "gzip", "*": "gzip", "gzip;q=0": "", "gzip; q=0.0, *": "", "br": "", "identity": "", "gzip;q=0.001": "gzip",
+	} {
+		require.Equal(t, want, get("GET", url, accept).Header.Get("Content-Encoding"), "Accept-Encoding: %q", accept)
+	}
+}
+
+func TestNothingElseIsServed(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"/static/", "/static/sparekey.css", "/static/AAAAAAAAAAAA/sparekey.css", static.URL("icon.svg") + "/..", "/static/../static.go"} {
+		require.Equal(t, 404, get("GET", url, "").StatusCode, url)
+	}
+	require.Equal(t, 405, get("POST", static.URL("icon.svg"), "").StatusCode)
+	head := get("HEAD", static.URL("icon.svg"), "")
+	require.Equal(t, 200, head.StatusCode)
+	require.Empty(t, body(t, head.Body))
+	require.Panics(t, func() { static.URL("other.css") })
+}
+
+func TestFilesKeepWithinThePolicy(t *testing.T) {
+	t.Parallel()
+	css := body(t, get("GET", static.URL("sparekey.css"), "").Body)
+	js := body(t, get("GET", static.URL("sparekey.js"), "").Body)
+	for _, word := range []string{"@import", "url(", "data:", "http:"} {
+		require.NotContains(t, css, word)
+	}
+	for _, word := range []string{"eval(", "new Function", "setAttribute(\"style\"", "http:", "https:", "import("} {
+		require.NotContains(t, js, word)
+	}
+}
+
+func TestThemeIsReadableOrRefused(t *testing.T) {
+	t.Parallel()
+	sheet, err := static.Theme("#1d4ED8")
+	require.NoError(t, err)
+	require.Contains(t, sheet, "--accent-light:#1d4ed8;")
+	for _, dark := range []string{"#000000", "#5b21b6", "#7f1d1d", "#0b6b57"} {
+		sheet, err := static.Theme(dark)
+		require.NoError(t, err, dark)
+		require.Equal(t, 1, strings.Count(sheet, "{"))
+	}
+	for _, pale := range []string{"#ffcc00", "#ffffff", "#9ca3af"} {
+		_, err := static.Theme(pale)
+		require.ErrorContains(t, err, "contrast")
+	}
+	for _, wrong := range []string{"", "red", "#12345", "#12345g", "#fff;}body{display:none", "#+12345", "#1_2345"} {
+		_, err := static.Theme(wrong)
+		require.ErrorIs(t, err, static.ErrColour, wrong)
+	}
+	ratio, err := static.Contrast("#000000")
+	require.NoError(t, err)
+	require.InDelta(t, 21, ratio, 0.01)
+}

@@ -75,6 +75,7 @@ func (b *Inbox) Addr() string { return b.listener.Addr().String() }
 // mails can still be read.
 func (b *Inbox) Close() error {
 	err := b.server.Close()
+	_ = b.listener.Close() // which the server does not know of if it has hardly begun
 	<-b.served
 	b.mu.Lock()
 	defer b.mu.Unlock()

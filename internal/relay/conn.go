@@ -250,7 +250,7 @@ func (c *conn) auth() *failure {
 	if c.server.User == "" {
 		return nil
 	}
-	if c.wire == c.raw {
+	if c.wire == c.raw { // ParseServers refuses this; a Server made by hand gets here
 		return &failure{stage: StageAuth, err: errClearText}
 	}
 	mechanism, client := c.mechanism()
@@ -303,10 +303,11 @@ func (c *conn) mechanism() (string, sasl.Client) {
 // secret is command for lines that hold a password: neither they nor a reply
 // that repeats them are recorded.
 func (c *conn) secret(line string) (reply, error) {
-	hide := strings.NewReplacer(
-		line, removed, line[strings.LastIndexByte(line, ' ')+1:], removed,
-		c.server.Password, removed, base64.StdEncoding.EncodeToString([]byte(c.server.Password)), removed,
-	)
+	secrets := []string{line, removed, line[strings.LastIndexByte(line, ' ')+1:], removed}
+	if p := c.server.Password; p != "" {
+		secrets = append(secrets, p, removed, base64.StdEncoding.EncodeToString([]byte(p)), removed)
+	}
+	hide := strings.NewReplacer(secrets...)
 	var r reply
 	err := c.within(c.options.CommandTimeout, func() error {
 		if err := c.send(line + "\r\n"); err != nil {

@@ -32,7 +32,11 @@ func (c *conn) reset() *failure {
 		return nil
 	}
 	r, err := c.command("RSET")
-	return expect(StageMail, 2, r, err)
+	if f := expect(StageMail, 2, r, err); f != nil {
+		// Only a kept connection comes here, and a new one will do.
+		return &failure{stage: StageMail, err: f.err}
+	}
+	return nil
 }
 
 // envelope says MAIL and RCPT, in one go where the server allows it (RFC 2920).

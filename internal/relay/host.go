@@ -118,27 +118,35 @@ func (h *host) use(ctx context.Context, c *conn, l letter) (reply, *failure) {
 func (h *host) take() *conn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for len(h.kept) > 0 {
-		c := h.kept[len(h.kept)-1]
-		h.kept = h.kept[:len(h.kept)-1]
-		if c.idle.Stop() {
-			return c
-		}
-		go c.close() // its time was up while we reached for it
+	if len(h.kept) == 0 {
+		return nil
 	}
-	return nil
+	c := h.kept[len(h.kept)-1]
+	h.kept = h.kept[:len(h.kept)-1]
+	c.idle.Stop() // where its time is up just now, drop no longer finds it
+	return c
 }
 
+// keep makes c ready for the next message, or closes it. A server that said more
+// than it was asked for is out of step, and its next answer might be taken for
+// another one.
 func (h *host) keep(c *conn) {
+	c.broken = c.broken || c.in.Buffered() > 0
+	c.talk = nil
+	if c.broken || !h.add(c) {
+		c.close()
+	}
+}
+
+func (h *host) add(c *conn) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c.talk = nil
-	if c.broken || h.closed {
-		go c.close() // a QUIT may take a moment
-		return
+	if h.closed {
+		return false
 	}
 	c.idle = time.AfterFunc(idleFor, func() { h.drop(c) })
 	h.kept = append(h.kept, c)
+	return true
 }
 
 // drop closes a connection that nobody used for long.
@@ -156,14 +164,13 @@ func (h *host) drop(c *conn) {
 
 func (h *host) close() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.closed = true
-	for _, c := range h.kept {
-		if c.idle.Stop() {
-			c.close()
-		}
+	kept := h.kept
+	h.kept, h.closed = nil, true
+	h.mu.Unlock()
+	for _, c := range kept {
+		c.idle.Stop()
+		c.close()
 	}
-	h.kept = nil
 }
 
 // note remembers whether the server can be used.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -63,11 +64,14 @@ func path(address string) (string, error) {
 		return "", errors.New("the address holds a character that none may have")
 	}
 	domain, err := idna.Lookup.ToASCII(address[at+1:])
-	if err != nil || domain == "" {
+	if err != nil || !hostName.MatchString(domain) {
 		return "", errors.New("the domain of the address is malformed")
 	}
 	return address[:at+1] + domain, nil
 }
+
+// hostName is a name in ASCII (RFC 1123 section 2.1).
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
 
 var crlf = []byte("\r\n")
 

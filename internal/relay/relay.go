@@ -69,14 +69,14 @@ type Attempt struct {
 
 // Options are the settings of a Relay. Zero durations and numbers mean the defaults.
 type Options struct {
-	Servers        []Server      // in the order they are tried
-	Hello          string        // our name in EHLO; "localhost" if empty
-	MaxConns       int           // open connections to each server, kept ones included; 8
-	ConnectTimeout time.Duration // to connect, and again for the TLS handshake; 10 s
-	CommandTimeout time.Duration // for the reply to a command; 30 s
-	DataTimeout    time.Duration // to send the message, and again for the answer; 5 min
-	TLSConfig      *tls.Config   // extra settings for tests; the server's name is added
-	Clock          func() time.Time
+	Servers        []Server         // in the order they are tried
+	Hello          string           // our name in EHLO; "localhost" if empty
+	MaxConns       int              // open connections to each server, kept ones included; 8
+	ConnectTimeout time.Duration    // to connect, and again for the TLS handshake; 10 s
+	CommandTimeout time.Duration    // for the reply to a command; 30 s
+	DataTimeout    time.Duration    // to send the message, and again for the answer; 5 min
+	TLSConfig      *tls.Config      // extra settings for tests; the server's name is added
+	Clock          func() time.Time // for times and rests in the record; required
 }
 
 // Relay hands messages to SMTP servers. It is safe for concurrent use.

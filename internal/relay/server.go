@@ -125,7 +125,7 @@ func (s *Server) readHost(u *url.URL) error {
 	}
 	if net.ParseIP(host) == nil {
 		ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
-		if err != nil || ascii == "" {
+		if err != nil || !hostName.MatchString(ascii) {
 			return errors.New("its host name is malformed")
 		}
 		host = ascii

@@ -149,9 +149,8 @@
   const midnight = (t) => new Date(t.getFullYear(), t.getMonth(), t.getDate(), 12).getTime();
   // The reader's clock may be wrong: now is the server's, and how long the page has been open.
   const opened = performance.now();
-  const started = Date.parse(document.documentElement.dataset.now) || Date.now();
-  const moment = (t, on) => {
-    const now = new Date(started + performance.now() - opened);
+  const moment = (t, on, made) => {
+    const now = new Date((Date.parse(made) || Date.now()) + performance.now() - opened);
     const n = Math.round((midnight(now) - midnight(t)) / 864e5), at = " at " + clock.format(t);
     if (n === 0) return "today" + at;
     if (n === 1) return "yesterday" + at;
@@ -162,7 +161,7 @@
     const t = new Date(el.dateTime);
     if (isNaN(t)) return;
     el.title = exact.format(t);
-    if ("moment" in el.dataset) el.textContent = moment(t, el.dataset.moment ? "" : "on ");
+    if ("moment" in el.dataset) el.textContent = moment(t, el.dataset.moment ? "" : "on ", el.dataset.now);
     if ("clock" in el.dataset) el.textContent = clock.format(t);
   });
   const older = () => all("time[data-ago]").forEach((el) => {

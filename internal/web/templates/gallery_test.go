@@ -69,6 +69,20 @@ func TestResultsStandAlone(t *testing.T) {
 	}
 }
 
+// TestAnonymousPagesDoNotTellTheTime: two answers to the same question are the
+// same bytes, whenever they are given, so that nothing can be read from them.
+func TestAnonymousPagesDoNotTellTheTime(t *testing.T) {
+	t.Parallel()
+	for _, later := range []time.Duration{time.Second, 26 * time.Hour} {
+		p, q := anonymous(), anonymous()
+		q.Now = q.Now.Add(later)
+		require.Equal(t, render(t, LoginPage(Login{Page: p})), render(t, LoginPage(Login{Page: q})))
+		require.Equal(t, render(t, ForgotPasswordPage(ForgotPassword{Page: p})), render(t, ForgotPasswordPage(ForgotPassword{Page: q})))
+		require.Equal(t, render(t, CheckYourMailPage(CheckYourMail{Page: p, Email: "a@b.example"})), render(t, CheckYourMailPage(CheckYourMail{Page: q, Email: "a@b.example"})))
+		require.Equal(t, render(t, CodeEntryPage(CodeEntry{Page: p, Refused: true})), render(t, CodeEntryPage(CodeEntry{Page: q, Refused: true})))
+	}
+}
+
 // TestFirstVisitIsLight: what a browser loads for the login page, compressed.
 func TestFirstVisitIsLight(t *testing.T) {
 	t.Parallel()

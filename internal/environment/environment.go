@@ -96,6 +96,12 @@ func ByID(tx *db.Tx, env id.Environment) (Environment, error) {
 	return find(tx, "SELECT "+columns+" FROM environments WHERE id = $1", env)
 }
 
+// Lock finds an environment and locks its row until the transaction ends: before
+// a change that depends on what is there.
+func Lock(tx *db.Tx, env id.Environment) (Environment, error) {
+	return find(tx, "SELECT "+columns+" FROM environments WHERE id = $1"+tx.Dialect().ForUpdate, env)
+}
+
 func find(tx *db.Tx, query string, arg any) (Environment, error) {
 	r, err := db.One[row](tx, query, arg)
 	if errors.Is(err, db.ErrNone) {

@@ -12,7 +12,6 @@ import (
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/notice"
-	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/throttle"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
@@ -214,10 +213,7 @@ func (r *Recovery) CancelToken(ctx context.Context, actor access.Actor, env envi
 	return u, err
 }
 
-// Ref names a link on a page without showing its id.
-func Ref(l token.Link) string { return secret.Hash(l.ID)[:16] }
-
-// EndLink ends one link of a user's token, named by its Ref.
+// EndLink ends one link of a user's token, named by its token.Ref.
 func (r *Recovery) EndLink(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User, ref string) (user.User, error) {
 	var u user.User
 	err := r.DB.Update(ctx, func(tx *db.Tx) (err error) {
@@ -229,7 +225,7 @@ func (r *Recovery) EndLink(ctx context.Context, actor access.Actor, env environm
 			return err
 		}
 		for _, l := range live.Links {
-			if Ref(l) != ref {
+			if token.Ref(l) != ref {
 				continue
 			}
 			if _, err := token.EndLink(tx, env.ID, u.ID, l.ID, token.ByAdmin); err != nil {

@@ -1,0 +1,39 @@
+package token
+
+import (
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/secret"
+)
+
+// Ref names a link on a page without showing its id.
+func Ref(l Link) string { return secret.Hash(l.ID)[:16] }
+
+// OfUser gives the newest tokens of a user, newest first.
+func OfUser(tx *db.Tx, env id.Environment, user id.User, limit int) ([]Token, error) {
+	return db.All[Token](tx, "SELECT "+tokenColumns+` FROM tokens WHERE environment_id = $1 AND user_id = $2
+		ORDER BY made_at DESC, id DESC LIMIT $3`, env, user, limit)
+}
+
+// LinksOfUser gives the newest links of a user's tokens, newest first; those of
+// notices are left out.
+func LinksOfUser(tx *db.Tx, env id.Environment, user id.User, limit int) ([]Link, error) {
+	return db.All[Link](tx, "SELECT "+linkColumns+fromLinks+` WHERE l.environment_id = $1 AND l.user_id = $2 AND l.token_id <> '' AND l.channel <> $3
+		ORDER BY l.made_at DESC, l.id DESC LIMIT $4`, env, user, Notice, limit)
+}
+
+// LiveAmong tells which of some users, a page of them, have a live token.
+func LiveAmong(tx *db.Tx, env id.Environment, users []id.User) (map[id.User]bool, error) {
+	live := map[id.User]bool{}
+	in, args := db.Among([]any{env}, users)
+	// The tokens are open, so a zero Token stands for each of them.
+	links, err := db.All[Link](tx, "SELECT "+linkColumns+` FROM tokens t
+		JOIN links l ON l.environment_id = t.environment_id AND l.token_id = t.id LEFT JOIN signing_keys k ON k.id = l.key_id
+		WHERE t.environment_id = $1 AND t.used_at IS NULL AND t.revoked_at IS NULL AND t.user_id IN (`+in+")", args...)
+	for _, l := range links {
+		if l.Travelling() && Judge(Token{}, l, tx.Now()) == Works {
+			live[l.User] = true
+		}
+	}
+	return live, err
+}

@@ -14,9 +14,13 @@ import (
 
 	"github.com/emersion/go-smtp"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/sparekey/sparekey/internal/relay"
 )
+
+// TestMain sees to it that no connection, timer or goroutine is left behind.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestDelivers(t *testing.T) {
 	t.Parallel()
@@ -106,33 +110,36 @@ func TestAnswersAndWhatTheyMean(t *testing.T) {
 		"nonsense after it":   {answers: map[string]string{".": "yes of course"}, stage: "data", outcome: relay.Unknown, reply: "yes of course"},
 		"odd answer after it": {answers: map[string]string{".": "354 more"}, stage: "data", code: 354, outcome: relay.Unknown, reply: "354 more"},
 	} {
-		act := polite(c.answers, c.offers...)
-		if name == "hello refused" {
-			act = func(k *talker) {
-				k.say("220 hi")
-				k.hear()
-				k.say("554 go away")
-				k.hear()
-				k.say("554 go away")
-				k.stall()
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			act := polite(c.answers, c.offers...)
+			if name == "hello refused" {
+				act = func(k *talker) {
+					k.say("220 hi")
+					k.hear()
+					k.say("554 go away")
+					k.hear()
+					k.say("554 go away")
+					k.stall()
+				}
 			}
-		}
-		s := newScript(t, act)
-		r := newRelay(t, relay.Options{
-			Servers:        []relay.Server{at(s.addr, relay.None)},
-			CommandTimeout: 300 * time.Millisecond, DataTimeout: 300 * time.Millisecond,
+			s := newScript(t, act)
+			r := newRelay(t, relay.Options{
+				Servers:        []relay.Server{at(s.addr, relay.None)},
+				CommandTimeout: time.Second, DataTimeout: time.Second,
+			})
+			attempts := r.Send(t.Context(), envelope, []byte(letter))
+			require.Len(t, attempts, 1, name)
+			a := attempts[0]
+			require.Error(t, a.Err, name)
+			require.Equal(t, c.stage, a.Stage, name)
+			require.Equal(t, c.outcome, a.Outcome, name)
+			require.Equal(t, c.code, a.Code, name)
+			require.Equal(t, c.enhanced, a.Enhanced, name)
+			require.Equal(t, c.reply, a.Reply, name)
+			require.Equal(t, int32(1), s.conns.Load(), name)
+			secretless(t, a)
 		})
-		attempts := r.Send(t.Context(), envelope, []byte(letter))
-		require.Len(t, attempts, 1, name)
-		a := attempts[0]
-		require.Error(t, a.Err, name)
-		require.Equal(t, c.stage, a.Stage, name)
-		require.Equal(t, c.outcome, a.Outcome, name)
-		require.Equal(t, c.code, a.Code, name)
-		require.Equal(t, c.enhanced, a.Enhanced, name)
-		require.Equal(t, c.reply, a.Reply, name)
-		require.Equal(t, int32(1), s.conns.Load(), name)
-		secretless(t, a)
 	}
 }
 
@@ -173,34 +180,37 @@ func TestHostileServersCostBoundedTimeAndMemory(t *testing.T) {
 		}, "connect"},
 		"stalls while it takes the message": {polite(map[string]string{"DATA": "354 go\r\n"}), "data"},
 	} {
-		if strings.HasPrefix(name, "stalls") {
-			c.act = func(k *talker) {
-				k.hello()
-				k.hear()
-				k.say("250 ok")
-				k.hear()
-				k.say("250 ok")
-				k.hear()
-				k.say("354 go")
-				<-k.ended // reads nothing
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if strings.HasPrefix(name, "stalls") {
+				c.act = func(k *talker) {
+					k.hello()
+					k.hear()
+					k.say("250 ok")
+					k.hear()
+					k.say("250 ok")
+					k.hear()
+					k.say("354 go")
+					<-k.ended // reads nothing
+				}
 			}
-		}
-		s := newScript(t, c.act)
-		r := newRelay(t, relay.Options{
-			Servers:        []relay.Server{at(s.addr, relay.None)},
-			CommandTimeout: 300 * time.Millisecond, DataTimeout: 300 * time.Millisecond,
+			s := newScript(t, c.act)
+			r := newRelay(t, relay.Options{
+				Servers:        []relay.Server{at(s.addr, relay.None)},
+				CommandTimeout: time.Second, DataTimeout: time.Second,
+			})
+			raw := []byte(letter)
+			if strings.HasPrefix(name, "stalls") {
+				raw = []byte(strings.Repeat(letter, 300_000)) // more than the sockets hold
+			}
+			started := time.Now()
+			a := r.Send(t.Context(), envelope, raw)[0]
+			require.Less(t, time.Since(started), 10*time.Second, name)
+			require.Error(t, a.Err, name)
+			require.Equal(t, c.stage, a.Stage, "%s: %v", name, a.Err)
+			require.Equal(t, relay.Temporary, a.Outcome, name)
+			secretless(t, a)
 		})
-		raw := []byte(letter)
-		if strings.HasPrefix(name, "stalls") {
-			raw = []byte(strings.Repeat(letter, 300_000)) // more than the sockets hold
-		}
-		started := time.Now()
-		a := r.Send(t.Context(), envelope, raw)[0]
-		require.Less(t, time.Since(started), 5*time.Second, name)
-		require.Error(t, a.Err, name)
-		require.Equal(t, c.stage, a.Stage, "%s: %v", name, a.Err)
-		require.Equal(t, relay.Temporary, a.Outcome, name)
-		secretless(t, a)
 	}
 }
 
@@ -596,21 +606,25 @@ func TestConversationIsCapped(t *testing.T) {
 }
 
 func BenchmarkSend(b *testing.B) {
-	p := newPost(b, postOptions{mode: relay.None, change: func(s *smtp.Server) {
-		s.Backend = smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return sink{}, nil })
-	}})
-	r := newRelay(b, relay.Options{Servers: []relay.Server{at(p.addr, relay.None)}, MaxConns: 8})
-	raw := []byte(strings.Repeat(letter, 20))
-	b.SetParallelism(4)
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if a := r.Send(b.Context(), envelope, raw)[0]; a.Outcome != relay.Accepted {
-				b.Error(a.Err)
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
+	for _, mode := range []relay.Mode{relay.None, relay.StartTLS} {
+		b.Run(string(mode), func(b *testing.B) {
+			p := newPost(b, postOptions{mode: mode, change: func(s *smtp.Server) {
+				s.Backend = smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return sink{}, nil })
+			}})
+			r := newRelay(b, relay.Options{Servers: []relay.Server{at(p.addr, mode)}, TLSConfig: p.trusting()})
+			raw := []byte(strings.Repeat(letter, 40)) // about as large as a reset mail
+			b.SetParallelism(4)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if a := r.Send(b.Context(), envelope, raw)[0]; a.Outcome != relay.Accepted {
+						b.Error(a.Err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
+		})
+	}
 }
 
 type sink struct{}

@@ -71,6 +71,8 @@ type Config struct {
 	Engine string // "sqlite" or "postgres"
 	DSN    string // a path for SQLite, a postgres:// address for PostgreSQL
 	Clock  func() time.Time
+	// MeasureEvery is how often the clock is compared with PostgreSQL's; 10 s if zero.
+	MeasureEvery time.Duration
 }
 
 // Open opens the database. It does not migrate; see Migrate.
@@ -81,7 +83,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	case "sqlite":
 		d.engine, err = openSQLite(ctx, c.DSN)
 	case "postgres":
-		d.engine, err = openPostgres(ctx, c.DSN, c.Clock)
+		d.engine, err = openPostgres(ctx, c)
 	default:
 		return nil, fmt.Errorf("open database: unknown engine %q", c.Engine)
 	}

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -30,8 +31,8 @@ const (
 	maxUpdateRuns = 8
 )
 
-func openPostgres(ctx context.Context, dsn string, clock func() time.Time) (*postgresEngine, error) {
-	pool, err := sql.Open("pgx", dsn)
+func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
+	pool, err := sql.Open("pgx", c.DSN)
 	if err != nil {
 		// The driver's error may repeat the address with its password.
 		return nil, fault.New(fault.Unavailable, "The PostgreSQL address cannot be read. It looks like postgres://user:password@host:5432/name.")
@@ -39,19 +40,20 @@ func openPostgres(ctx context.Context, dsn string, clock func() time.Time) (*pos
 	pool.SetMaxOpenConns(24)
 	pool.SetMaxIdleConns(24)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	e := &postgresEngine{pool: pool, clock: clock}
+	e := &postgresEngine{pool: pool, clock: c.Clock}
 	// Nothing is ready before the offset is known: expiry is judged by it.
 	if err := e.measure(ctx); err != nil {
 		return nil, errors.Join(fault.Wrap(fault.Unavailable, err, "PostgreSQL cannot be reached. Check the address, the user and that the server runs."), pool.Close())
 	}
 	background, stop := context.WithCancel(context.Background())
 	e.stop = stop
-	e.stopped.Go(func() { e.measureUntil(background) })
+	every := cmp.Or(c.MeasureEvery, measureEvery)
+	e.stopped.Go(func() { e.measureUntil(background, every) })
 	return e, nil
 }
 
-func (e *postgresEngine) measureUntil(ctx context.Context) {
-	tick := time.NewTicker(measureEvery)
+func (e *postgresEngine) measureUntil(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {

@@ -174,3 +174,17 @@ func recordUnmatched(tx *db.Tx, env id.Environment, q Request) error {
 		SELECT last_at FROM unmatched WHERE environment_id = $1 ORDER BY last_at DESC LIMIT 1 OFFSET $2)`, env, keepUnmatched-1)
 	return err
 }
+
+// keepRequests is how long requests are remembered.
+const keepRequests = 30 * 24 * time.Hour
+
+// Forget removes requests that are too old to matter, resolved or matched nobody.
+func Forget(tx *db.Tx) (int64, error) {
+	before := tx.Now().Add(-keepRequests)
+	n, err := tx.Exec("DELETE FROM requests WHERE made_at < $1 AND resolved_at IS NOT NULL", before)
+	if err != nil {
+		return n, err
+	}
+	more, err := tx.Exec("DELETE FROM unmatched WHERE last_at < $1", before)
+	return n + more, err
+}

@@ -1,0 +1,47 @@
+package app
+
+import (
+	"strings"
+
+	"github.com/sparekey/sparekey/internal/delivery"
+	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/relay"
+)
+
+// Sizes of the pools. Resolving is a short transaction, and many share one
+// commit; sending keeps as many connections as a mail server likes to see.
+const (
+	resolveAtOnce = 32
+	sendAtOnce    = 8
+)
+
+// newRelay reads SPAREKEY_SMTP. Without a server mails wait in the outbox.
+func newRelay(c *Core) (*relay.Relay, error) {
+	var servers []relay.Server
+	if c.Config.SMTP != "" {
+		var err error
+		if servers, err = relay.ParseServers(c.Config.SMTP); err != nil {
+			return nil, err
+		}
+	} else {
+		c.Log.Warn("SPAREKEY_SMTP is not set: mails wait until it is")
+	}
+	return relay.New(relay.Options{Servers: servers, Hello: c.Config.URL.Hostname(), MaxConns: sendAtOnce, Clock: c.Clock}), nil
+}
+
+func newDelivery(c *Core, r *relay.Relay, m *metrics) *delivery.Delivery {
+	_, host, _ := strings.Cut(c.Config.MailFrom.Address, "@")
+	return &delivery.Delivery{
+		DB: c.DB, Ring: c.Ring, Relay: r, URL: c.Config.URL, Host: host,
+		From:    mail.Party{Name: c.Config.MailFrom.Name, Address: c.Config.MailFrom.Address},
+		Observe: m.mail,
+	}
+}
+
+func pools(c *Core, d *delivery.Delivery) []*outbox.Pool {
+	return []*outbox.Pool{
+		{DB: c.DB, Kind: outbox.Resolve, Size: resolveAtOnce, Log: c.Log, Handle: c.Recovery.Resolve},
+		{DB: c.DB, Kind: outbox.Send, Size: sendAtOnce, Log: c.Log, Handle: d.Send},
+	}
+}

@@ -1,0 +1,82 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"net/http/pprof"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/relay"
+)
+
+// metrics counts what the server does. Names begin with sparekey_; durations
+// are in seconds. No label holds a person, an address or a link.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+	mails    *prometheus.CounterVec
+	sending  *prometheus.HistogramVec
+}
+
+func newMetrics(d *db.DB) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "sparekey_http_request_seconds", Help: "Time to answer a request, by route and status.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}, []string{"route", "status"}),
+		mails: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sparekey_mail_attempts_total", Help: "Conversations with mail servers, by kind of mail, outcome and stage.",
+		}, []string{"kind", "outcome", "stage"}),
+		sending: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "sparekey_mail_attempt_seconds", Help: "Time of a conversation with a mail server.", Buckets: prometheus.ExponentialBuckets(.0005, 3, 12),
+		}, []string{"outcome"}),
+	}
+	m.registry.MustRegister(m.requests, m.mails, m.sending, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), waiting(d, outbox.Resolve), waiting(d, outbox.Send))
+	return m
+}
+
+func waiting(d *db.DB, kind outbox.Kind) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sparekey_jobs_waiting", Help: "Jobs that are not done yet.", ConstLabels: prometheus.Labels{"kind": string(kind)},
+	}, func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		n := 0
+		err := d.View(ctx, func(tx *db.Tx) (err error) { n, err = outbox.Waiting(tx, kind); return err })
+		if err != nil {
+			return -1
+		}
+		return float64(n)
+	})
+}
+
+func (m *metrics) request(route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+func (m *metrics) mail(kind mail.Kind, a relay.Attempt) {
+	m.mails.WithLabelValues(string(kind), string(a.Outcome), a.Stage).Inc()
+	m.sending.WithLabelValues(string(a.Outcome)).Observe(a.Duration.Seconds())
+}
+
+// handler serves /metrics and /debug/pprof, on a listener of their own.
+func (m *metrics) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}

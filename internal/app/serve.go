@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/relay"
+	"github.com/sparekey/sparekey/internal/web"
+)
+
+// Server is the running product.
+type Server struct {
+	*Core
+	relay    *relay.Relay
+	pools    []*outbox.Pool
+	metrics  *metrics
+	handler  http.Handler
+	stopping chan struct{}
+}
+
+// New opens everything a server needs. It serves nothing yet.
+func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
+	core, err := Open(ctx, c, o)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRelay(core)
+	if err != nil {
+		return nil, errors.Join(err, core.Close())
+	}
+	s := &Server{Core: core, relay: r, metrics: newMetrics(core.DB), stopping: make(chan struct{})}
+	s.pools = pools(core, newDelivery(core, r, s.metrics))
+	s.handler = (&web.Door{
+		SignIn: core.SignIn, Recovery: core.Recovery, Account: core.Account, UserManager: core.UserManager, Settings: core.Settings,
+		URL: c.URL, Sender: c.MailFrom.Address, TrustedProxies: c.TrustedProxies, Clock: o.Clock, Log: o.Log,
+		Ready: s.ready, Observe: s.metrics.request,
+	}).Handler()
+	return s, nil
+}
+
+// Handler answers requests; Run serves it.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+func (s *Server) ready(ctx context.Context) error {
+	select {
+	case <-s.stopping:
+		return errors.New("shutting down")
+	default:
+		return s.DB.Ping(ctx)
+	}
+}
+
+// Times of the shutdown: requests under way may finish, then mails under way.
+const (
+	graceForRequests = 15 * time.Second
+	graceForJobs     = 10 * time.Second
+)
+
+// Run serves on the listener until ctx ends, then lets requests and jobs under
+// way finish, and closes everything.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	if s.Config.LimitsOff {
+		s.Log.Warn("SPAREKEY_LIMITS=off: nobody who guesses passwords is slowed down; for load tests only")
+	}
+	server := s.httpServer(s.handler)
+	metricsServer, err := s.serveMetrics()
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	jobs := s.startJobs()
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	close(s.stopping)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceForRequests)
+	defer cancel()
+	stop := server.Shutdown(grace)
+	jobs()
+	if metricsServer != nil {
+		stop = errors.Join(stop, metricsServer.Close())
+	}
+	if errors.Is(stop, context.DeadlineExceeded) {
+		stop = errors.Join(server.Close(), nil) // whoever is that slow tries again
+	}
+	return errors.Join(err, stop, s.relay.Close(), s.Close())
+}
+
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+	}
+}
+
+// StartJobs runs the outbox without serving pages, for tests; call the result
+// to stop.
+func (s *Server) StartJobs() (stop func()) { return s.startJobs() }
+
+func (s *Server) startJobs() (stop func()) {
+	soft, endSoft := context.WithCancel(context.Background())
+	hard, endHard := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	for _, p := range s.pools {
+		running.Go(func() { p.Run(soft, hard) })
+	}
+	running.Go(func() { s.tidy(soft) })
+	return func() {
+		endSoft()
+		impatient := time.AfterFunc(graceForJobs, endHard)
+		running.Wait()
+		impatient.Stop()
+		endHard()
+	}
+}
+
+func (s *Server) serveMetrics() (*http.Server, error) {
+	if s.Config.MetricsListen == "" {
+		return nil, nil
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", s.Config.MetricsListen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for metrics: %w", err)
+	}
+	server := s.httpServer(s.metrics.handler())
+	server.WriteTimeout = 5 * time.Minute // a profile takes as long as it is asked to
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.Log.Error("serve metrics", "error", err)
+		}
+	}()
+	return server, nil
+}

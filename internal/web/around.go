@@ -1,0 +1,261 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+// contentPolicy allows our own files and nothing else (CSP level 3).
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// around is what happens to every request: headers, a request id, the log, the
+// metrics, and an answer even after a panic.
+func (d *Door) around(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		started := d.Clock()
+		rec := &recorder{ResponseWriter: w, route: "other"}
+		id := newRequestID()
+		h := w.Header()
+		h.Set("X-Request-Id", id)
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		if d.secure() {
+			h.Set("Strict-Transport-Security", "max-age=63072000")
+		}
+		defer func() {
+			if p := recover(); p != nil {
+				d.Log.Error("panic", "request", id, "route", rec.route, "panic", p, "stack", string(debug.Stack()))
+				if rec.status == 0 {
+					d.sorry(rec, r, id)
+				}
+			}
+			took := d.Clock().Sub(started)
+			if d.Observe != nil {
+				d.Observe(rec.route, rec.status, took)
+			}
+			// The route, not the path: a path may hold a link.
+			d.Log.LogAttrs(context.WithoutCancel(r.Context()), levelOf(rec), "request", slog.String("request", id), slog.String("method", r.Method),
+				slog.String("route", rec.route), slog.String("environment", rec.slug), slog.Int("status", rec.status), slog.Duration("took", took))
+		}()
+		rec.id = id
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// levelOf keeps what happens thousands of times a minute out of the ordinary log.
+func levelOf(r *recorder) slog.Level {
+	if r.status < 500 && (r.route == "other" || r.route == sessionRoute) {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// recorder remembers what is answered.
+type recorder struct {
+	http.ResponseWriter
+	status          int
+	id, route, slug string
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController find the original.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// environments serves everything below an environment's slug.
+func (d *Door) environments(w http.ResponseWriter, r *http.Request) {
+	rec := w.(*recorder)
+	w.Header().Set("Cache-Control", "no-store")
+	slug, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if rest == "session" && environment.ValidSlug(slug) {
+		rec.route, rec.slug = sessionRoute, slug
+		d.session(w, r, slug)
+		return
+	}
+	h, pattern := d.routes.Handler(r)
+	if pattern == "" {
+		d.unknown(rec, r, h)
+		return
+	}
+	_, rec.route, _ = strings.Cut(pattern, " ")
+	d.routes.ServeHTTP(w, r)
+}
+
+// unknown answers for addresses that are none (404), methods that do not fit
+// (405) and paths that are spelled unusually (redirected by the standard
+// library to their clean form).
+func (d *Door) unknown(w *recorder, r *http.Request, fallback http.Handler) {
+	probe := &probe{header: http.Header{}}
+	fallback.ServeHTTP(probe, r)
+	m := templates.Message{Heading: "There is no such page", Text: []string{"Check the address, or start at the log in page of your environment."}}
+	status := http.StatusNotFound
+	if probe.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", probe.header.Get("Allow"))
+		status = probe.status
+		m = templates.Message{Heading: "This does not work that way", Text: []string{"The address exists, but it cannot be asked like this. Go back and use the button on the page."}}
+	}
+	m.Page = templates.Page{Now: d.Clock(), RequestID: w.id}
+	if err := write(r.Context(), w, status, templates.MessagePage(m)); err != nil {
+		d.Log.Error("render", "error", err)
+	}
+}
+
+// probe finds out what the standard library would answer.
+type probe struct {
+	header http.Header
+	status int
+}
+
+func (p *probe) Header() http.Header         { return p.header }
+func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
+func (p *probe) WriteHeader(status int)      { p.status = status }
+
+// page makes the handler of a route: it finds the environment and the session,
+// checks the guard and the origin, and answers errors.
+func (d *Door) page(route Route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := w.(*recorder)
+		v := &visit{d: d, w: w, r: r, now: d.Clock(), request: rec.id}
+		if err := d.serve(route, v); err != nil {
+			d.fail(v, err)
+		}
+		rec.slug = v.env.Slug
+	})
+}
+
+var errCrossOrigin = errors.New("cross-origin request")
+
+func (d *Door) serve(route Route, v *visit) (err error) {
+	slug := v.r.PathValue("environment")
+	if !environment.ValidSlug(slug) {
+		return fault.New(fault.NotFound, "There is no such environment.")
+	}
+	if v.env, err = d.Settings.BySlug(v.ctx(), slug); err != nil {
+		return err
+	}
+	if err := plainValues(v.r.URL.Query()); err != nil {
+		return err
+	}
+	if v.r.Method == http.MethodPost {
+		if err := d.protection.Check(v.r); err != nil && !route.LinkIsAuthority {
+			return errCrossOrigin
+		}
+		if err := v.readForm(); err != nil {
+			return err
+		}
+	}
+	if err := v.resume(); err != nil {
+		return err
+	}
+	if route.Guard == SignedIn && !v.signedIn() {
+		return v.toLogin()
+	}
+	return route.handle(d, v)
+}
+
+// toLogin sends somebody without a session to the login page, and back here
+// afterwards if it was a page they wanted to see.
+func (v *visit) toLogin() error {
+	to := v.at("login")
+	if v.r.Method == http.MethodGet {
+		to += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
+	}
+	if v.ended != "" {
+		v.flash(flash{Info: templates.InfoSessionEnded})
+	}
+	return v.redirect(to)
+}
+
+// fail answers an error. People see the fault's sentence and a request number;
+// the log sees the chain.
+func (d *Door) fail(v *visit, err error) {
+	m, status := d.explain(v, err)
+	if status >= http.StatusInternalServerError {
+		d.Log.ErrorContext(v.ctx(), "page", logAttrs(v, err)...)
+	}
+	m.Page = v.page()
+	m.HelpLine = v.env.Policy.HelpLine
+	if m.RetrySeconds > 0 {
+		v.w.Header().Set("Retry-After", strconv.Itoa(m.RetrySeconds))
+	}
+	if err := v.show(status, templates.MessagePage(m)); err != nil {
+		d.Log.ErrorContext(v.ctx(), "page", logAttrs(v, err)...)
+	}
+}
+
+// explain turns an error into a page and its status: the one place that knows both.
+func (d *Door) explain(v *visit, err error) (templates.Message, int) {
+	f := fault.As(err)
+	switch {
+	case errors.Is(err, errCrossOrigin):
+		return message("This came from another site", "For your safety nothing was done. Open the page here and press the button again."), http.StatusForbidden
+	case errors.Is(err, errTooLarge):
+		return message("This is too much text", "Nothing was changed. Go back and shorten what you typed."), http.StatusRequestEntityTooLarge
+	case errors.Is(err, errNotAForm):
+		return message("This is not the form of this page", "Nothing was changed. Open the page and use its button."), http.StatusUnsupportedMediaType
+	case errors.Is(err, errMalformed):
+		return message("This form arrived damaged", "Nothing was changed. Go back, reload the page and try again."), http.StatusBadRequest
+	case errors.Is(err, context.Canceled):
+		return message("You left before we were done", "Reload the page to see how it stands."), 499
+	case f == nil:
+		return message("Something went wrong on our side", "Nothing you typed was wrong. Try again in a minute; if it stays so, tell whoever runs this site the request number below."), http.StatusInternalServerError
+	}
+	m := message(headings[f.Kind], f.Sentence)
+	m.RetrySeconds = seconds(f.RetryAfter)
+	if v.signedIn() {
+		m.ActionWords, m.ActionURL = "Back to the start", v.at()
+	}
+	return m, statuses[f.Kind]
+}
+
+func message(heading, text string) templates.Message {
+	return templates.Message{Heading: heading, Text: []string{text}}
+}
+
+var headings = map[fault.Kind]string{
+	fault.Invalid: "This cannot be saved as it is", fault.NotFound: "Not found here", fault.Conflict: "This does not fit what is there now",
+	fault.Denied: "You may not do this", fault.Throttled: "A moment, please", fault.Unavailable: "Not just now",
+}
+
+var statuses = map[fault.Kind]int{
+	fault.Invalid: http.StatusUnprocessableEntity, fault.NotFound: http.StatusNotFound, fault.Conflict: http.StatusConflict,
+	fault.Denied: http.StatusForbidden, fault.Throttled: http.StatusTooManyRequests, fault.Unavailable: http.StatusServiceUnavailable,
+}
+
+// seconds rounds up, so that nobody comes back too early.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
+// sorry is the answer after a panic.
+func (d *Door) sorry(w http.ResponseWriter, r *http.Request, id string) {
+	m := message("Something went wrong on our side", "Nothing you typed was wrong. Try again in a minute; if it stays so, tell whoever runs this site the request number below.")
+	m.Page = templates.Page{Now: d.Clock(), RequestID: id}
+	_ = write(r.Context(), w, http.StatusInternalServerError, templates.MessagePage(m)) // there is nothing left to do
+}

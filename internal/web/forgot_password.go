@@ -1,0 +1,72 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// cut bounds what a form gets back of what was typed.
+func cut(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most])
+	}
+	return s
+}
+
+// closed answers for a suspended environment; everything in it stays as it is.
+func (v *visit) closed() error {
+	if !v.env.Suspended() {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "%s is closed for now. Nothing is lost; try again later, or ask whoever runs it for you.", v.env.Name)
+}
+
+func (d *Door) showForgotPassword(v *visit) error {
+	if err := v.closed(); err != nil {
+		return err
+	}
+	return v.show(http.StatusOK, templates.ForgotPasswordPage(templates.ForgotPassword{
+		Page: v.anonymous(), Email: cut(v.r.URL.Query().Get("email"), 254), HelpLine: v.env.Policy.HelpLine,
+	}))
+}
+
+// anonymous is page without the bar: these screens are the same for everybody.
+func (v *visit) anonymous() templates.Page {
+	p := v.page()
+	p.Nav, p.RequestID = templates.Nav{}, ""
+	return p
+}
+
+func (d *Door) submitForgotPassword(v *visit) error {
+	if err := v.closed(); err != nil {
+		return err
+	}
+	typed := v.form.Get("email")
+	a, err := d.Recovery.Ask(v.ctx(), v.env, typed, v.from())
+	if f := fault.As(err); f != nil && (f.Kind == fault.Invalid || f.Kind == fault.Throttled) {
+		page := templates.ForgotPassword{Page: v.refused(f), Email: cut(typed, 254), HelpLine: v.env.Policy.HelpLine, RetrySeconds: seconds(f.RetryAfter)}
+		page.Nav, page.RequestID = templates.Nav{}, ""
+		if f.Kind == fault.Throttled {
+			page.Problem = ""
+		}
+		v.retryAfter(f)
+		return v.show(statuses[f.Kind], templates.ForgotPasswordPage(page))
+	}
+	if err != nil {
+		return err
+	}
+	if d.Recovery.KnownBrowser(v.env, typed, v.cookie(askedCookie)) == "" {
+		v.setCookie(askedCookie, d.Recovery.Browser(v.env, a.Key), 24*time.Hour)
+	}
+	return v.show(http.StatusOK, templates.CheckYourMailPage(templates.CheckYourMail{
+		Page: v.anonymous(), Email: typed, Sender: d.Sender, Subject: mail.Subject(mail.Reset, v.env.Name),
+		Again: v.form.Get("again") != "", HelpLine: v.env.Policy.HelpLine,
+	}))
+}

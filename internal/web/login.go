@@ -1,0 +1,151 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/signin"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+// deviceLife is how long a browser is remembered as one that knows an address.
+const deviceLife = 365 * 24 * time.Hour
+
+// showStart sends people to where they work, or to the login page.
+func (d *Door) showStart(v *visit) error {
+	if v.signedIn() {
+		return v.redirect(v.home())
+	}
+	return v.redirect(v.at("login"))
+}
+
+func (v *visit) home() string {
+	if access.May(v.actor(), v.env.ID, access.OpenUserManager) {
+		return v.at("users")
+	}
+	return v.at("account")
+}
+
+func (d *Door) showLogin(v *visit) error {
+	next := v.safeNext(v.r.URL.Query().Get("next"))
+	if v.signedIn() {
+		if next == "" {
+			next = v.home()
+		}
+		return v.redirect(next)
+	}
+	f := v.takeFlash()
+	page := templates.Login{
+		Page: v.page(), Email: f.Email, Next: next, Info: f.Info, Suspended: v.env.Suspended(), HelpLine: v.env.Policy.HelpLine,
+	}
+	if page.Info == "" && v.ended != "" && v.ended != "signed out" {
+		page.Info = templates.InfoSessionEnded
+	}
+	if page.Email == "" {
+		page.Email = cut(v.r.URL.Query().Get("email"), 254)
+	}
+	return v.show(http.StatusOK, templates.LoginPage(page))
+}
+
+func (d *Door) submitLogin(v *visit) error {
+	page := templates.Login{
+		Page: v.page(), Email: cut(v.form.Get("email"), 254), Next: v.safeNext(v.form.Get("next")), HelpLine: v.env.Policy.HelpLine,
+	}
+	page.Nav = templates.Nav{} // the page of somebody who is not in yet
+	if v.env.Suspended() {
+		page.Suspended = true
+		return v.show(http.StatusServiceUnavailable, templates.LoginPage(page))
+	}
+	from := v.from()
+	in, err := d.SignIn.In(v.ctx(), v.env, signin.Try{
+		Email: v.form.Get("email"), Password: v.form.Get("password"), Device: v.cookie(deviceCookie),
+		Network: from.Network, Agent: from.Agent,
+	})
+	f := fault.As(err)
+	switch {
+	case err == nil:
+		return v.enter(in, page.Next)
+	case errors.Is(err, signin.ErrWrong):
+		page.Problem = signin.ErrWrong.Sentence
+		return v.show(http.StatusUnprocessableEntity, templates.LoginPage(page))
+	case f != nil && f.Kind == fault.Throttled:
+		page.RetrySeconds = seconds(f.RetryAfter)
+		v.retryAfter(f)
+		return v.show(http.StatusTooManyRequests, templates.LoginPage(page))
+	case f != nil && f.Kind == fault.Unavailable:
+		page.Problem = f.Sentence
+		v.retryAfter(f)
+		return v.show(http.StatusServiceUnavailable, templates.LoginPage(page))
+	default:
+		return err
+	}
+}
+
+// enter gives the browser its new session; one it may have had before is
+// another user's or its own, and is left to end by itself.
+func (v *visit) enter(in signin.In, next string) error {
+	v.setCookie("", in.Session, in.EndsAt.Sub(v.now))
+	v.setCookie(deviceCookie, in.Device, deviceLife)
+	if next != "" {
+		return v.redirect(next)
+	}
+	v.live.Environment, v.live.User, v.live.Role = v.env.ID, in.User.ID, in.User.Role
+	return v.redirect(v.home())
+}
+
+func (d *Door) submitLogout(v *visit) error {
+	if v.signedIn() {
+		if err := d.SignIn.Out(v.ctx(), v.live, v.actor()); err != nil {
+			return err
+		}
+	}
+	v.setCookie("", "", 0)
+	v.flash(flash{Info: templates.InfoSignedOut})
+	return v.redirect(v.at("login"))
+}
+
+// safeNext keeps an address only if it is a page of this environment, and
+// writes it anew, so that nothing a browser could read as another host survives.
+func (v *visit) safeNext(next string) string {
+	if len(next) > 1024 || strings.ContainsAny(next, "\\\t\r\n") {
+		return ""
+	}
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
+		return ""
+	}
+	if path.Clean(u.Path) != u.Path || !strings.HasPrefix(u.Path, v.at()+"/") || u.Path == v.at("login") {
+		return ""
+	}
+	return (&url.URL{Path: u.Path, RawQuery: u.Query().Encode()}).String()
+}
+
+func (v *visit) retryAfter(f *fault.Error) {
+	if s := seconds(f.RetryAfter); s > 0 {
+		v.w.Header().Set("Retry-After", itoa(s))
+	}
+}
+
+// changePassword sends password managers to the form (w3.org/TR/change-password-url).
+func (d *Door) changePassword(v *visit) error {
+	http.Redirect(v.w, v.r, v.at("account")+"#password", http.StatusFound)
+	return nil
+}
+
+// rootChangePassword cannot know the environment; with one cookie it can guess it.
+func (d *Door) rootChangePassword(w http.ResponseWriter, r *http.Request) {
+	for _, c := range r.Cookies() {
+		slug := strings.TrimPrefix(strings.TrimPrefix(c.Name, "__Host-"), "sparekey-")
+		if c.Name == d.cookieName(slug, "") {
+			http.Redirect(w, r, "/"+url.PathEscape(slug)+"/.well-known/change-password", http.StatusFound)
+			return
+		}
+	}
+	http.Redirect(w, r, "/", http.StatusFound)
+}

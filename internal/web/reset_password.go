@@ -1,0 +1,166 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/recovery"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+// noReferrer keeps a link in the address bar from travelling on.
+func (v *visit) noReferrer() { v.w.Header().Set("Referrer-Policy", "no-referrer") }
+
+func (d *Door) showResetPassword(v *visit) error {
+	v.noReferrer()
+	if err := v.closed(); err != nil {
+		return err
+	}
+	opened, err := d.Recovery.Open(v.ctx(), v.env, v.link(), v.from(), v.r.Method == http.MethodHead)
+	if err != nil {
+		return d.linkError(v, err)
+	}
+	return v.show(http.StatusOK, templates.ResetPasswordPage(v.resetForm(v.anonymous(), opened)))
+}
+
+func (v *visit) resetForm(p templates.Page, o recovery.Opened) templates.ResetPassword {
+	return templates.ResetPassword{
+		Page: p, Action: v.at("reset-password", v.link()), Masked: o.MaskedEmail, Operation: o.Operation, MinLength: o.MinLength,
+		Until: o.Until, Invitation: o.Invitation, Name: o.Name, HelpLine: v.env.Policy.HelpLine,
+	}
+}
+
+func (d *Door) submitResetPassword(v *visit) error {
+	v.noReferrer()
+	if err := v.closed(); err != nil {
+		return err
+	}
+	done, err := d.Recovery.SetPassword(v.ctx(), v.env, recovery.Use{
+		Link: v.link(), Operation: v.form.Get("operation"), Password: v.form.Get("password"), From: v.from(),
+		MaySignIn: d.protection.Check(v.r) == nil && v.r.Header.Get("Origin") != "null",
+	})
+	if f := fault.As(err); f != nil && f.Kind == fault.Invalid {
+		return d.refusePassword(v, f)
+	}
+	if err != nil {
+		return d.linkError(v, err)
+	}
+	v.setCookie(deviceCookie, d.SignIn.NewDevice(v.env, done.User.EmailKey), deviceLife)
+	if done.Session != "" {
+		v.setCookie("", done.Session, v.env.Policy.SessionLife)
+		return v.redirect(v.at())
+	}
+	v.flash(flash{Info: templates.InfoPasswordSet, Email: done.User.Email})
+	return v.redirect(v.at("login"))
+}
+
+// refusePassword shows the form again with the reason; the link still works.
+func (d *Door) refusePassword(v *visit, f *fault.Error) error {
+	opened, err := d.Recovery.Open(v.ctx(), v.env, v.link(), v.from(), false)
+	if err != nil {
+		return d.linkError(v, err)
+	}
+	if typed := v.form.Get("operation"); typed != "" {
+		opened.Operation = cut(typed, 64)
+	}
+	p := v.refused(f)
+	p.Nav = templates.Nav{}
+	return v.show(http.StatusUnprocessableEntity, templates.ResetPasswordPage(v.resetForm(p, opened)))
+}
+
+// linkError shows why a link does not work and the next step: never a dead end.
+func (d *Door) linkError(v *visit, err error) error {
+	var u *recovery.Unusable
+	if !errors.As(err, &u) {
+		return err
+	}
+	page := templates.LinkNotUsable{
+		Page: v.anonymous(), Reason: string(u.Reason), At: u.At, Cause: cause(u), MadeByAdmin: u.ByAdmin, HelpLine: v.env.Policy.HelpLine,
+	}
+	switch {
+	case u.Reason == recovery.Incomplete || u.Reason == recovery.Damaged:
+		page.PasteAction, page.Pasted = v.at("reset-password", "paste"), v.link()
+	case u.MayAsk:
+		page.SendAction = v.at("reset-password", lastPart(v.link()), "send-again")
+	}
+	return v.show(http.StatusGone, templates.LinkNotUsablePage(page))
+}
+
+func cause(u *recovery.Unusable) string {
+	if u.Why == "" {
+		return ""
+	}
+	return "It ended because " + u.Why + "."
+}
+
+// lastPart takes a pasted address down to the link in it, with nothing that
+// could leave the path.
+func lastPart(pasted string) string {
+	pasted = strings.TrimRight(strings.TrimSpace(pasted), "/")
+	if i := strings.LastIndexByte(pasted, '/'); i >= 0 {
+		pasted = pasted[i+1:]
+	}
+	kept := strings.Map(func(c rune) rune {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+			return c
+		default:
+			return -1
+		}
+	}, cut(pasted, 100))
+	if kept == "" {
+		return "paste"
+	}
+	return kept
+}
+
+// submitPasted opens a link that was pasted whole.
+func (d *Door) submitPasted(v *visit) error {
+	v.noReferrer()
+	return v.redirect(v.at("reset-password", lastPart(v.form.Get("link"))))
+}
+
+// submitAskAgain is "Send a new link" on an expired link.
+func (d *Door) submitAskAgain(v *visit) error {
+	v.noReferrer()
+	if err := v.closed(); err != nil {
+		return err
+	}
+	if err := d.Recovery.AskAgain(v.ctx(), v.env, v.link(), v.from()); err != nil {
+		return d.linkError(v, err)
+	}
+	m := message("Check your e-mail", "A new link is on its way to the address of this account, usually within a minute. Look into the spam folder too.")
+	m.Page, m.HelpLine = v.anonymous(), v.env.Policy.HelpLine
+	return v.show(http.StatusOK, templates.MessagePage(m))
+}
+
+func (d *Door) showCode(v *visit) error {
+	if err := v.closed(); err != nil {
+		return err
+	}
+	return v.show(http.StatusOK, templates.CodeEntryPage(templates.CodeEntry{
+		Page: v.anonymous(), Email: cut(v.r.URL.Query().Get("email"), 254), HelpLine: v.env.Policy.HelpLine,
+	}))
+}
+
+func (d *Door) submitCode(v *visit) error {
+	if err := v.closed(); err != nil {
+		return err
+	}
+	email := v.form.Get("email")
+	link, err := d.Recovery.EnterCode(v.ctx(), v.env, recovery.Code{
+		Email: email, Code: v.form.Get("code"), Browser: d.Recovery.KnownBrowser(v.env, email, v.cookie(askedCookie)), From: v.from(),
+	})
+	if errors.Is(err, recovery.ErrCode) {
+		return v.show(http.StatusUnprocessableEntity, templates.CodeEntryPage(templates.CodeEntry{
+			Page: v.anonymous(), Email: cut(email, 254), Refused: true, HelpLine: v.env.Policy.HelpLine,
+		}))
+	}
+	if err != nil {
+		return err
+	}
+	v.noReferrer()
+	return v.redirect(v.at("reset-password", link))
+}

@@ -1,0 +1,269 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/a-h/templ"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/recovery"
+	"github.com/sparekey/sparekey/internal/session"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+// visit is one request to a page of an environment.
+type visit struct {
+	d       *Door
+	w       http.ResponseWriter
+	r       *http.Request
+	env     environment.Environment
+	live    session.Live // of the signed-in user; zero for others
+	ended   string       // why the session of the cookie ended, if it did
+	now     time.Time
+	request string // its id, for the log and for people to quote
+	form    url.Values
+}
+
+func (v *visit) ctx() context.Context { return v.r.Context() }
+
+func (v *visit) signedIn() bool { return v.live.Session != "" }
+
+// from says where the request came from.
+func (v *visit) from() recovery.From {
+	return recovery.From{Network: v.d.network(v.r), Agent: agent(v.r)}
+}
+
+func (v *visit) actor() access.Actor {
+	from := v.from()
+	return access.Actor{
+		Environment: v.live.Environment, User: v.live.User, Name: v.live.Name, Role: v.live.Role,
+		Network: from.Network, Agent: from.Agent,
+	}
+}
+
+// at gives an address of the environment.
+func (v *visit) at(parts ...string) string {
+	return (&url.URL{Path: "/"}).JoinPath(append([]string{v.env.Slug}, parts...)...).EscapedPath()
+}
+
+// page fills in what every screen shows.
+func (v *visit) page() templates.Page {
+	p := templates.Page{Environment: v.env.Name, Slug: v.env.Slug, Now: v.now, RequestID: v.request}
+	if v.env.Policy.Accent != "" {
+		p.ThemeURL = v.at("theme.css") + "?" + v.env.Policy.Accent[1:]
+	}
+	if v.signedIn() {
+		actor := v.actor()
+		p.Nav = templates.Nav{
+			Name: v.live.Name, Role: v.live.Role.Words(),
+			Users:    access.May(actor, v.env.ID, access.OpenUserManager),
+			Settings: access.May(actor, v.env.ID, access.ChangeSettings),
+		}
+	}
+	return p
+}
+
+// refused is page with the reasons of a fault beside their fields.
+func (v *visit) refused(f *fault.Error) templates.Page {
+	p := v.page()
+	p.Problem = f.Sentence
+	for _, field := range f.Fields {
+		p.Fields = append(p.Fields, templates.FieldProblem{Name: field.Name, Reason: field.Reason})
+	}
+	return p
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// show renders a page. Nothing is sent before it is whole.
+func (v *visit) show(status int, c templ.Component) error {
+	return write(v.ctx(), v.w, status, c)
+}
+
+func write(ctx context.Context, w http.ResponseWriter, status int, c templ.Component) error {
+	b := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(b)
+	b.Reset()
+	if err := c.Render(ctx, b); err != nil {
+		return fmt.Errorf("render page: %w", err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // the client may have left
+	return nil
+}
+
+// redirect sends the browser on with a GET, to an address of our own.
+func (v *visit) redirect(to string) error {
+	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
+	return nil
+}
+
+// maxForm bounds a form; the longest honest one is a few hundred bytes.
+const maxForm = 64 << 10
+
+var (
+	errTooLarge  = errors.New("body too large")
+	errNotAForm  = errors.New("not a form")
+	errMalformed = errors.New("malformed form")
+)
+
+// readForm reads a POST. A field that comes twice is refused: software before
+// or behind us might read the other one.
+func (v *visit) readForm() error {
+	kind, _, err := mime.ParseMediaType(v.r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return errNotAForm
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(v.w, v.r.Body, maxForm))
+	if err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return errTooLarge
+		}
+		return fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	v.form, err = url.ParseQuery(string(body))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	return plainValues(v.form)
+}
+
+func plainValues(values url.Values) error {
+	for name, all := range values {
+		if len(all) > 1 {
+			return fmt.Errorf("%w: a field came twice", errMalformed)
+		}
+		if !utf8.ValidString(name) || !utf8.ValidString(all[0]) || strings.ContainsRune(all[0], 0) {
+			return fmt.Errorf("%w: a field is not text", errMalformed)
+		}
+	}
+	return nil
+}
+
+// link gives the last part of the path, as it was sent: path cleaning must not
+// repair it.
+func (v *visit) link() string { return v.r.PathValue("link") }
+
+// agent gives the browser's name of itself, cut to a length worth storing.
+func agent(r *http.Request) string {
+	a := strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || c == utf8.RuneError {
+			return -1
+		}
+		return c
+	}, r.UserAgent())
+	if len(a) > 300 {
+		a = strings.ToValidUTF8(a[:300], "")
+	}
+	return a
+}
+
+// network gives where a request comes from: an IPv4 address, or the /64 of an
+// IPv6 one, since that is what one household has.
+func (d *Door) network(r *http.Request) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return "unknown"
+	}
+	at := peer.Addr().Unmap()
+	if d.trusted(at) {
+		at = d.forwarded(r, at)
+	}
+	if at.Is4() {
+		return at.String()
+	}
+	prefix, err := at.WithZone("").Prefix(64)
+	if err != nil {
+		return "unknown"
+	}
+	return prefix.String()
+}
+
+func (d *Door) trusted(a netip.Addr) bool {
+	for _, p := range d.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwarded walks the addresses that proxies appended from the right and takes
+// the first that is not a trusted proxy itself; what is left of it is hearsay.
+// A header that cannot be read is ignored as a whole.
+func (d *Door) forwarded(r *http.Request, peer netip.Addr) netip.Addr {
+	hops, ok := forwardedFor(r.Header)
+	if !ok {
+		return peer
+	}
+	for i := len(hops) - 1; i >= 0; i-- {
+		peer = hops[i]
+		if !d.trusted(peer) {
+			break
+		}
+	}
+	return peer
+}
+
+func forwardedFor(h http.Header) ([]netip.Addr, bool) {
+	var texts []string
+	if all := h.Values("X-Forwarded-For"); len(all) > 0 {
+		texts = strings.Split(strings.Join(all, ","), ",")
+	} else if all := h.Values("Forwarded"); len(all) > 0 {
+		for element := range strings.SplitSeq(strings.Join(all, ","), ",") {
+			texts = append(texts, forParameter(element))
+		}
+	}
+	hops := make([]netip.Addr, 0, len(texts))
+	for _, t := range texts {
+		a, err := hopAddress(strings.TrimSpace(t))
+		if err != nil || len(hops) == 32 {
+			return nil, false
+		}
+		hops = append(hops, a.Unmap())
+	}
+	return hops, true
+}
+
+// forParameter gives the value of for= in one element of Forwarded (RFC 7239
+// section 4). A quoted string that holds separators is no address.
+func forParameter(element string) string {
+	for pair := range strings.SplitSeq(element, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		if strings.EqualFold(name, "for") {
+			return strings.TrimSuffix(strings.TrimPrefix(value, `"`), `"`)
+		}
+	}
+	return ""
+}
+
+func hopAddress(t string) (netip.Addr, error) {
+	if withPort, err := netip.ParseAddrPort(t); err == nil {
+		return withPort.Addr(), nil
+	}
+	return netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(t, "["), "]"))
+}
+
+func newRequestID() string { return rand.Text()[:12] }
+
+func logAttrs(v *visit, err error) []any {
+	return []any{slog.String("request", v.request), slog.String("environment", v.env.Slug), slog.Any("error", err)}
+}

@@ -1,0 +1,186 @@
+package usermanager
+
+import (
+	"context"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/session"
+	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/user"
+)
+
+// Details is everything about one user, without anything secret.
+type Details struct {
+	Row
+	Token    token.Token // the live one, else the newest there was, else zero
+	Expires  time.Time   // of a live token: when its last link ends
+	Links    []Link      // the ledger: of all recent tokens, newest first
+	Messages []Message   // newest first
+	Events   []audit.Entry
+	Sessions int  // live ones
+	MoreLog  bool // there are older events than those given
+}
+
+// Link is a line of the ledger. Its Ref names it to recovery's EndLink.
+type Link struct {
+	Ref        string
+	Token      id.Token
+	Channel    token.Channel
+	MadeBy     string // a user id, "operator", or "" for a mail asked for from outside
+	MadeByName string
+	MadeAt     time.Time
+	EndsAt     time.Time
+	OpenedAt   time.Time // first by a person
+	ScannedAt  time.Time // first by a scanner
+	Opens      int
+	Verdict    token.Verdict
+	EndedAt    time.Time // when it was used or cancelled, if that is known
+	EndedWhy   string
+}
+
+// Message is one mail with its attempts, oldest first.
+type Message struct {
+	ID        id.Message
+	Kind      string // a mail.Kind
+	To        string
+	MessageID string
+	State     outbox.State
+	MadeAt    time.Time
+	SettledAt time.Time
+	NextTryAt time.Time
+	Attempts  []outbox.Attempt
+}
+
+// How much of a user's past a page shows.
+const (
+	shownTokens   = 10
+	shownLinks    = 40
+	shownMessages = 40
+	shownEvents   = 200
+)
+
+// User gives one user's page. A help desk sees members only.
+func (m *UserManager) User(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (Details, error) {
+	if err := within(actor, env); err != nil {
+		return Details{}, err
+	}
+	var d Details
+	err := m.DB.View(ctx, func(tx *db.Tx) error {
+		u, err := user.Find(tx, env.ID, userID)
+		if err != nil {
+			return err
+		}
+		d, err = details(tx, actor, env, u)
+		return err
+	})
+	return d, err
+}
+
+func details(tx *db.Tx, actor access.Actor, env environment.Environment, u user.User) (Details, error) {
+	var d Details
+	if err := access.CheckOn(actor, env.ID, access.SeeTimeline, u.Target()); err != nil {
+		return d, err
+	}
+	all, err := rows(tx, actor, env, []user.User{u})
+	if err != nil {
+		return d, err
+	}
+	d.Row = all[0]
+	if err := d.readTokens(tx, env.ID); err != nil {
+		return d, err
+	}
+	if d.Messages, err = messages(tx, env.ID, u.ID); err != nil {
+		return d, err
+	}
+	if d.Events, err = audit.OfUser(tx, env.ID, u.ID, shownEvents+1); err != nil {
+		return d, err
+	}
+	if d.MoreLog = len(d.Events) > shownEvents; d.MoreLog {
+		d.Events = d.Events[:shownEvents]
+	}
+	sessions, err := session.OfUser(tx, env.ID, u.ID)
+	d.Sessions = len(sessions)
+	return d, err
+}
+
+func (d *Details) readTokens(tx *db.Tx, env id.Environment) error {
+	tokens, err := token.OfUser(tx, env, d.User.ID, shownTokens)
+	if err != nil {
+		return err
+	}
+	byID := map[id.Token]token.Token{}
+	for _, t := range tokens {
+		byID[t.ID] = t
+	}
+	if len(tokens) > 0 {
+		d.Token = tokens[0] // an open one is always the newest
+	}
+	links, err := token.LinksOfUser(tx, env, d.User.ID, shownLinks)
+	if err != nil {
+		return err
+	}
+	d.Live = false
+	for _, l := range links {
+		t, ok := byID[l.Token]
+		if !ok {
+			continue
+		}
+		line := ledgerLine(t, l, tx.Now())
+		if line.Verdict == token.Works && l.Travelling() {
+			d.Live = true
+			if l.EndsAt.After(d.Expires) {
+				d.Expires = l.EndsAt
+			}
+		}
+		d.Links = append(d.Links, line)
+	}
+	return nil
+}
+
+func ledgerLine(t token.Token, l token.Link, now time.Time) Link {
+	line := Link{
+		Ref: token.Ref(l), Token: t.ID, Channel: l.Channel, MadeBy: l.MadeBy, MadeByName: l.MadeByName, MadeAt: l.MadeAt, EndsAt: l.EndsAt,
+		OpenedAt: l.OpenedAt, ScannedAt: l.ScannedAt, Opens: l.Opens, Verdict: token.Judge(t, l, now),
+	}
+	switch {
+	case line.Verdict == token.Used:
+		line.EndedAt = t.UsedAt
+	case line.Verdict != token.Cancelled:
+	case !t.RevokedAt.IsZero():
+		line.EndedAt, line.EndedWhy = t.RevokedAt, t.RevokedWhy
+	case !l.EndedAt.IsZero():
+		line.EndedAt, line.EndedWhy = l.EndedAt, l.EndedWhy
+	default:
+		line.EndedAt, line.EndedWhy = l.KeyRevokedAt, "all links of that time were cancelled"
+	}
+	return line
+}
+
+func messages(tx *db.Tx, env id.Environment, userID id.User) ([]Message, error) {
+	found, err := outbox.OfUser(tx, env, userID, shownMessages)
+	if err != nil {
+		return nil, err
+	}
+	attempts, err := outbox.Attempts(tx, env, userID)
+	if err != nil {
+		return nil, err
+	}
+	of := map[id.Message][]outbox.Attempt{}
+	for _, a := range attempts {
+		of[a.Message] = append(of[a.Message], a)
+	}
+	all := make([]Message, len(found))
+	for i, f := range found {
+		all[i] = Message{
+			ID: f.ID, Kind: f.Kind, To: f.ToEmail, MessageID: f.MessageID, State: f.State,
+			MadeAt: f.MadeAt, SettledAt: f.SettledAt, NextTryAt: f.NextTryAt, Attempts: of[f.ID],
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,153 @@
+package usermanager
+
+import (
+	"context"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/notice"
+	"github.com/sparekey/sparekey/internal/secret"
+	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/user"
+)
+
+// Change says how a user is to be. What is as it was is not changed.
+type Change struct {
+	Name  string
+	Email string
+	Role  access.Role
+}
+
+// Edited is what an edit did.
+type Edited struct {
+	User          user.User // as it is now
+	Renamed       bool
+	RoleChanged   bool
+	SessionsEnded int    // by the change of role
+	AddressAsked  string // the new address, which counts once it is confirmed
+}
+
+// IdentityLocked says why role and address cannot be changed in an environment;
+// "" if they can. Changing either is as strong as a reset link, so where
+// administrators get none, they do neither.
+func IdentityLocked(env environment.Environment) string {
+	if env.Policy.AdminLinks == environment.Off {
+		return "In this environment administrators change neither the role nor the address of somebody else, just as they see no reset links."
+	}
+	return ""
+}
+
+// Edit changes name, role and address. A changed role ends all sessions and
+// revokes the open token. A changed address waits until a link mailed to it was
+// used; the old one is told at once. Faults are about the fields "name", "email"
+// and "role".
+func (m *UserManager) Edit(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User, c Change) (Edited, error) {
+	var e Edited
+	err := m.DB.Update(ctx, func(tx *db.Tx) error {
+		u, err := lockFor(tx, actor, env, userID, access.EditUser)
+		if err != nil {
+			return err
+		}
+		e = Edited{}
+		name, errName := user.CheckName(c.Name)
+		email, errEmail := address.Parse(c.Email)
+		if c.Email == u.Email {
+			errEmail = nil // what is there stays, however it came there
+		}
+		if err := together(errName, errEmail, checkRole(c.Role)); err != nil {
+			return err
+		}
+		if err := e.rename(tx, actor, env, u, name); err != nil {
+			return err
+		}
+		u.Name = name
+		if err := e.setRole(tx, actor, env, u, c.Role); err != nil {
+			return err
+		}
+		if c.Email != u.Email && email.Mail != u.Email {
+			if err := e.askForAddress(tx, actor, env, u, email); err != nil {
+				return err
+			}
+		}
+		e.User, err = user.Find(tx, env.ID, u.ID)
+		return err
+	})
+	return e, err
+}
+
+func (e *Edited) rename(tx *db.Tx, actor access.Actor, env environment.Environment, u user.User, name string) error {
+	if name == u.Name {
+		return nil
+	}
+	e.Renamed = true
+	if err := user.Rename(tx, env.ID, u, name); err != nil {
+		return err
+	}
+	return audit.Record(tx, env.ID, audit.Event{Kind: audit.UserRenamed, User: u.ID, Actor: actor})
+}
+
+func (e *Edited) setRole(tx *db.Tx, actor access.Actor, env environment.Environment, u user.User, role access.Role) error {
+	if role == u.Role {
+		return nil
+	}
+	if why := IdentityLocked(env); why != "" {
+		return deniedField("role", why)
+	}
+	if err := keepOneAdmin(tx, env, u); err != nil {
+		return err
+	}
+	e.RoleChanged = true
+	var err error
+	if e.SessionsEnded, err = user.SetRole(tx, env.ID, u, role); err != nil {
+		return err
+	}
+	return audit.Record(tx, env.ID, audit.Event{
+		Kind: audit.RoleChanged, User: u.ID, Actor: actor, Detail: audit.Detail{"from": string(u.Role), "to": string(role)},
+	})
+}
+
+func (e *Edited) askForAddress(tx *db.Tx, actor access.Actor, env environment.Environment, u user.User, next address.Address) error {
+	if why := IdentityLocked(env); why != "" {
+		return deniedField("email", why)
+	}
+	taken, err := user.TakenAmong(tx, env.ID, []string{next.Key})
+	if err != nil {
+		return err
+	}
+	if taken[next.Key] && next.Key != u.EmailKey {
+		f := fault.InvalidField("email", "Another user of this environment has this address, or one that reads the same.")
+		f.Kind = fault.Conflict
+		return f
+	}
+	if err := token.EndNotices(tx, env.ID, u.ID, secret.Confirm, "replaced by a later change"); err != nil {
+		return err
+	}
+	if err := user.SetPendingEmail(tx, env.ID, u, next.Mail); err != nil {
+		return err
+	}
+	e.AddressAsked = next.Mail
+	if err := notice.AddressChange(tx, env.ID, to(u), next.Mail, actor); err != nil {
+		return err
+	}
+	return audit.Record(tx, env.ID, audit.Event{Kind: audit.AddressAsked, User: u.ID, Actor: actor})
+}
+
+func deniedField(name, why string) error {
+	f := fault.InvalidField(name, why)
+	f.Kind = fault.Denied
+	return f
+}
+
+// keepOneAdmin refuses to take the last active Client Admin away.
+func keepOneAdmin(tx *db.Tx, env environment.Environment, u user.User) error {
+	last, err := user.IsLastAdmin(tx, env.ID, u)
+	if err != nil || !last {
+		return err
+	}
+	return fault.New(fault.Conflict, "%s is the last active Client Admin of %s. Make somebody else one first.", u.Name, env.Name)
+}

@@ -1,0 +1,130 @@
+package usermanager
+
+import (
+	"strings"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/user"
+)
+
+// Guess is the user whom somebody probably meant who typed an address nobody has.
+type Guess struct {
+	User  id.User
+	Name  string
+	Email string
+	Why   string // "same name, .con instead of .com"
+}
+
+// candidatesOf bounds how many users one piece of an address may bring.
+const candidatesOf = 100
+
+// guess finds the user whose address comes nearest to a typed one: reads the
+// same, differs in at most two letters, or has the same name at another domain.
+func guess(tx *db.Tx, env id.Environment, key string) (*Guess, error) {
+	local, domain, _ := strings.Cut(key, "@")
+	best, bestCost := (*Guess)(nil), tooFar
+	seen := map[id.User]bool{}
+	for _, words := range searches(local, domain) {
+		users, err := user.List(tx, env, user.Filter{Words: words, Limit: candidatesOf})
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range users {
+			if seen[u.ID] || u.State == user.Deactivated {
+				continue
+			}
+			seen[u.ID] = true
+			if cost, why := compare(key, u.EmailKey); cost < bestCost {
+				best, bestCost = &Guess{User: u.ID, Name: u.Name, Email: u.Email, Why: why}, cost
+			}
+		}
+	}
+	return best, nil
+}
+
+// searches gives what to look for, each through the trigram index: the name at
+// any domain; the end of the name at this domain; and, since two mistakes leave
+// one of three pieces whole, each third of the name that is long enough.
+func searches(local, domain string) []string {
+	letters := []rune(local)
+	n := len(letters)
+	all := []string{local + "@", string(letters[n/2:]) + "@" + domain, string(letters[n*2/3:]) + "@" + domain}
+	for i := range 3 {
+		if piece := letters[n*i/3 : n*(i+1)/3]; len(piece) >= 3 {
+			all = append(all, string(piece))
+		}
+	}
+	return all
+}
+
+// tooFar is the cost of an address that is no guess.
+const tooFar = 100
+
+// compare tells how far a typed address is from a real one, and why it may be meant.
+func compare(typed, real string) (int, string) {
+	typedLocal, typedDomain, _ := strings.Cut(typed, "@")
+	realLocal, realDomain, _ := strings.Cut(real, "@")
+	if readsTheSame(typed) == readsTheSame(real) {
+		return 0, "reads the same"
+	}
+	far := distance(typed, real)
+	switch {
+	case typedLocal == realLocal && differentEnd(typedDomain, realDomain):
+		return 1, "same name, " + end(typedDomain) + " instead of " + end(realDomain)
+	case typedLocal == realLocal && far <= 2:
+		return far, "same name, " + typedDomain + " instead of " + realDomain
+	case typedDomain == realDomain && far == 1:
+		return 2, "one letter differs"
+	case typedDomain == realDomain && far == 2 && len([]rune(realLocal)) > 4:
+		return 3, "two letters differ"
+	case typedLocal == realLocal:
+		return 4, "same name at " + realDomain
+	default:
+		return tooFar, ""
+	}
+}
+
+// differentEnd tells whether two domains differ in their last label alone.
+func differentEnd(a, b string) bool {
+	return a != b && strings.TrimSuffix(a, end(a)) == strings.TrimSuffix(b, end(b)) && end(a) != a && end(b) != b
+}
+
+func end(domain string) string {
+	if dot := strings.LastIndexByte(domain, '.'); dot >= 0 {
+		return domain[dot:]
+	}
+	return domain
+}
+
+// readsTheSame folds what eyes mix up.
+var readsTheSame = strings.NewReplacer("rn", "m", "vv", "w", "0", "o", "1", "l", "i", "l", "-", "", "_", "", ".", "").Replace
+
+// distance is how many letters must be added, left out, changed or swapped with
+// their neighbour to get from one text to the other (Damerau; no letter twice).
+// Texts whose lengths differ by more than two are not measured.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	if len(x)-len(y) > 2 || len(y)-len(x) > 2 {
+		return tooFar
+	}
+	before, last, now := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		now[0] = i
+		for j := 1; j <= len(y); j++ {
+			change := 1
+			if x[i-1] == y[j-1] {
+				change = 0
+			}
+			now[j] = min(last[j]+1, now[j-1]+1, last[j-1]+change)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				now[j] = min(now[j], before[j-2]+1)
+			}
+		}
+		before, last, now = last, now, before
+	}
+	return last[len(y)]
+}

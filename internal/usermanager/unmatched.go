@@ -1,0 +1,91 @@
+package usermanager
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+)
+
+// Unmatched is an address that was asked for and that nobody has.
+type Unmatched struct {
+	Key     string    `db:"address_key"` // names it to IgnoreUnmatched
+	Address string    `db:"address"`     // as it was typed last
+	Asked   int       `db:"asked"`       // how often
+	FirstAt time.Time `db:"first_at"`
+	LastAt  time.Time `db:"last_at"`
+	Guess   *Guess    // who was probably meant; nil if nobody comes near
+}
+
+// Unmatched addresses are kept for 30 days; of an environment's at most 1,000,
+// a look goes through the newest.
+const (
+	keepUnmatched = 30 * 24 * time.Hour
+	mostUnmatched = 200
+)
+
+// Unmatched gives the newest requests that matched nobody, with the user who was
+// probably meant.
+func (m *UserManager) Unmatched(ctx context.Context, actor access.Actor, env environment.Environment, limit int) ([]Unmatched, error) {
+	if err := may(actor, env, access.SeeUnmatched); err != nil {
+		return nil, err
+	}
+	var all []Unmatched
+	err := m.DB.View(ctx, func(tx *db.Tx) (err error) {
+		all, err = unmatched(tx, env.ID, "", min(limit, mostUnmatched))
+		return err
+	})
+	return all, err
+}
+
+// unmatched gives those of the newest whose address contains all the words.
+func unmatched(tx *db.Tx, env id.Environment, words string, limit int) ([]Unmatched, error) {
+	newest, err := db.All[Unmatched](tx, `SELECT address_key, address, asked, first_at, last_at FROM unmatched
+		WHERE environment_id = $1 AND last_at > $2 ORDER BY last_at DESC, address_key LIMIT $3`, env, tx.Now().Add(-keepUnmatched), mostUnmatched)
+	if err != nil {
+		return nil, err
+	}
+	var all []Unmatched
+	for _, u := range newest {
+		if len(all) == limit {
+			break
+		}
+		if !containsAll(address.Fold(u.Address), strings.Fields(address.Fold(words))) {
+			continue
+		}
+		if u.Guess, err = guess(tx, env, u.Key); err != nil {
+			return nil, err
+		}
+		all = append(all, u)
+	}
+	return all, nil
+}
+
+func containsAll(text string, words []string) bool {
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// IgnoreUnmatched forgets an address until somebody asks for it again.
+func (m *UserManager) IgnoreUnmatched(ctx context.Context, actor access.Actor, env environment.Environment, key string) error {
+	if err := may(actor, env, access.SeeUnmatched); err != nil {
+		return err
+	}
+	return m.DB.Update(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec("DELETE FROM unmatched WHERE environment_id = $1 AND address_key = $2", env.ID, key)
+		if err == nil && n == 0 {
+			return fault.New(fault.NotFound, "This request is no longer in the list.")
+		}
+		return err
+	})
+}

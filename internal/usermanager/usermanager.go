@@ -1,0 +1,57 @@
+// Package usermanager is what administrators do with the users of their
+// environment: find them, see what happened, create, edit, close and delete.
+//
+// list.go: the list. details.go: one user's page. options.go: what may be done
+// with whom. create.go, edit.go, state.go: changes. unmatched.go: requests that
+// matched nobody, with guess.go. show.go: the form for scripts. Links and
+// tokens are made and shown by recovery, not here.
+package usermanager
+
+import (
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/notice"
+	"github.com/sparekey/sparekey/internal/password"
+	"github.com/sparekey/sparekey/internal/user"
+)
+
+// UserManager holds what its verbs need.
+type UserManager struct {
+	DB     *db.DB
+	Hasher *password.Hasher
+}
+
+// within tells NotFound to an actor of another environment: what is there is
+// none of their business.
+func within(actor access.Actor, env environment.Environment) error {
+	if actor.Operator || actor.Environment == env.ID {
+		return nil
+	}
+	return fault.New(fault.NotFound, "There is no such user in this environment.")
+}
+
+// may checks a permission on the environment.
+func may(actor access.Actor, env environment.Environment, action access.Action) error {
+	if err := within(actor, env); err != nil {
+		return err
+	}
+	return access.Check(actor, env.ID, action)
+}
+
+// lockFor locks a user that the actor wants to act on. Permission is checked on
+// the locked row: a role may just have changed.
+func lockFor(tx *db.Tx, actor access.Actor, env environment.Environment, userID id.User, action access.Action) (user.User, error) {
+	if err := within(actor, env); err != nil {
+		return user.User{}, err
+	}
+	u, err := user.Lock(tx, env.ID, userID)
+	if err != nil {
+		return u, err
+	}
+	return u, access.CheckOn(actor, env.ID, action, u.Target())
+}
+
+func to(u user.User) notice.To { return notice.To{User: u.ID, Name: u.Name, Email: u.Email} }

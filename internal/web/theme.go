@@ -1,21 +1,21 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
+
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/web/static"
 )
 
-// theme gives the environment's accent as a style sheet. The colour was checked
-// for contrast when it was saved.
+// theme gives the environment's accent as a style sheet.
 func (d *Door) theme(v *visit) error {
-	accent := v.env.Policy.Accent
-	if accent == "" {
-		http.NotFound(v.w, v.r)
-		return nil
+	sheet, err := static.Theme(v.env.Policy.Accent)
+	if v.env.Policy.Accent == "" || err != nil {
+		return fault.New(fault.NotFound, "This environment has no colour of its own.")
 	}
 	v.w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	v.w.Header().Set("Cache-Control", "public, max-age=3600")
-	// In the dark the same hue, light enough to stand on a dark ground.
-	_, err := fmt.Fprintf(v.w, ":root { --accent-light: %[1]s; --accent-dark: color-mix(in oklab, %[1]s 38%%, #fff); }\n", accent)
-	return err
+	v.w.WriteHeader(http.StatusOK)
+	_, _ = v.w.Write([]byte(sheet)) // the client may have left
+	return nil
 }

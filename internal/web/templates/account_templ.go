@@ -16,7 +16,7 @@ import (
 // Values of the field "do" of the forms on the account page.
 const (
 	AccountName        = "name"         // with "name"
-	AccountEmail       = "email"        // with "email"
+	AccountEmail       = "email"        // with "email" and "proof", the current password
 	AccountEmailCancel = "email-cancel" // the pending change
 	AccountPassword    = "password"     // with "current" and "password"
 	AccountEndSession  = "end-session"  // with "session"
@@ -402,14 +402,14 @@ func accountSessions(v Account) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "\"> <button class=\"quiet\">End this<span class=\"unseen\">session: ")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "\"> <button class=\"quiet\">End this<span class=\"unseen\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var16 string
-				templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(s.Device)
+				templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(" session: " + s.Device)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `account.templ`, Line: 121, Col: 80}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `account.templ`, Line: 121, Col: 86}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var16))
 				if templ_7745c5c3_Err != nil {
@@ -693,6 +693,10 @@ func accountWho(v Account) templ.Component {
 				Name: "email", Label: "Email", Value: v.Email, Autocomplete: "email", InputMode: "email", MaxLength: 320, Required: true, Plain: true,
 				Hint: "A new address counts after you open a link we send there. The old one is told at once.",
 			}).Render(ctx, templ_7745c5c3_Buffer)
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = field(v.Page, input{Name: "proof", Label: "Current password, to change the address", Type: "password", Autocomplete: "current-password", Required: true}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1,0 +1,184 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/testkit/postgres"
+)
+
+// clock is the real clock, set forward by a test.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func eachEngine(t *testing.T, test func(t *testing.T, d *db.DB, c *clock)) {
+	t.Helper()
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			dsn := filepath.Join(t.TempDir(), "x.db")
+			if engine == "postgres" {
+				dsn = postgres.DSN(t)
+			}
+			c := &clock{}
+			d, err := db.Open(t.Context(), db.Config{Engine: engine, DSN: dsn, Clock: c.now, MeasureEvery: time.Hour})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, d.Close()) })
+			_, err = d.Migrate(t.Context())
+			require.NoError(t, err)
+			test(t, d, c)
+		})
+	}
+}
+
+func enqueue(t *testing.T, d *db.DB, n int) {
+	t.Helper()
+	require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error {
+		for i := range n {
+			if err := Enqueue(tx, "env", Resolve, fmt.Sprint(i), tx.Now()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+func claimAs(t *testing.T, d *db.DB, holder string, n int) []Job {
+	t.Helper()
+	var jobs []Job
+	require.NoError(t, d.Update(context.Background(), func(tx *db.Tx) (err error) {
+		jobs, err = claim(tx, Resolve, holder, n, Lease)
+		return err
+	}))
+	return jobs
+}
+
+func TestTwoClaimersNeverGetTheSameJob(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB, _ *clock) {
+		enqueue(t, d, 200)
+		var mu sync.Mutex
+		seen := map[string]int{}
+		var wait sync.WaitGroup
+		for worker := range 6 {
+			wait.Go(func() {
+				for {
+					jobs := claimAs(t, d, fmt.Sprint("worker ", worker), 7)
+					if len(jobs) == 0 {
+						return
+					}
+					mu.Lock()
+					for _, j := range jobs {
+						seen[j.Subject]++
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		wait.Wait()
+		require.Len(t, seen, 200)
+		for subject, times := range seen {
+			require.Equal(t, 1, times, subject)
+		}
+	})
+}
+
+func TestAJobOfAKilledWorkerIsDoneByAnother(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB, c *clock) {
+		enqueue(t, d, 1)
+		first := claimAs(t, d, "killed", 1)
+		require.Len(t, first, 1)
+		require.Empty(t, claimAs(t, d, "other", 1), "it is leased")
+
+		c.ahead.Add(int64(6 * time.Second))
+		require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error { return renew(tx, Resolve, "killed", Lease) }))
+		c.ahead.Add(int64(6 * time.Second))
+		require.Empty(t, claimAs(t, d, "other", 1), "a living worker keeps it")
+
+		c.ahead.Add(int64(6 * time.Second))
+		second := claimAs(t, d, "other", 1)
+		require.Len(t, second, 1)
+		require.Equal(t, 2, second[0].Tries)
+
+		require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error {
+			done, err := Done(tx, first[0])
+			require.False(t, done, "the lease was lost: the other's result counts")
+			return err
+		}))
+		require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error {
+			done, err := Done(tx, second[0])
+			require.True(t, done)
+			return err
+		}))
+	})
+}
+
+func TestThePoolDoesEveryJobAndTriesFailedOnesAgain(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB, c *clock) {
+		enqueue(t, d, 50)
+		var mu sync.Mutex
+		tries := map[string]int{}
+		all := make(chan struct{})
+		p := &Pool{DB: d, Kind: Resolve, Size: 4, Log: slog.New(slog.DiscardHandler), Handle: func(ctx context.Context, j Job) error {
+			mu.Lock()
+			tries[j.Subject]++
+			n := tries[j.Subject]
+			mu.Unlock()
+			if j.Subject == "13" && n < 3 {
+				c.ahead.Add(int64(time.Minute)) // let the pause pass
+				return errors.New("not today")
+			}
+			return d.Update(ctx, func(tx *db.Tx) error {
+				_, err := Done(tx, j)
+				if err != nil {
+					return err
+				}
+				left, err := Waiting(tx, Resolve)
+				if left == 0 {
+					close(all)
+				}
+				return err
+			})
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
+		go func() { p.Run(ctx, context.Background()); close(stopped) }()
+		select {
+		case <-all:
+		case <-time.After(20 * time.Second):
+			t.Error("not all jobs were done")
+		}
+		cancel()
+		<-stopped
+		require.Len(t, tries, 50)
+		for subject, n := range tries {
+			want := 1
+			if subject == "13" {
+				want = 3
+			}
+			require.Equal(t, want, n, subject)
+		}
+	})
+}
+
+func TestPausesGrowToAnHour(t *testing.T) {
+	t.Parallel()
+	for n, most := range map[int]time.Duration{1: 2 * time.Second, 2: 4 * time.Second, 6: 64 * time.Second, 30: time.Hour} {
+		got := Backoff(n)
+		require.LessOrEqual(t, got, most, n)
+		require.GreaterOrEqual(t, got, most*2/3-1, n)
+	}
+}

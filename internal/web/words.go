@@ -1,0 +1,170 @@
+package web
+
+import (
+	"strings"
+
+	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+// device says in words what a browser calls itself. It is a guess for people,
+// and decides nothing.
+func device(agent string) string {
+	browser := firstOf(agent, [][2]string{
+		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Firefox", "Firefox"}, {"FxiOS", "Firefox"},
+		{"CriOS", "Chrome"}, {"Chrome", "Chrome"}, {"Safari", "Safari"},
+	})
+	system := firstOf(agent, [][2]string{
+		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"CrOS", "ChromeOS"},
+		{"Macintosh", "Mac"}, {"Linux", "Linux"},
+	})
+	switch {
+	case browser != "" && system != "":
+		return browser + " on " + system
+	case browser != "":
+		return browser
+	case system != "":
+		return system
+	case agent == "":
+		return "A program without a name"
+	default:
+		name, _, _ := strings.Cut(agent, " ")
+		return cut(name, 40)
+	}
+}
+
+func firstOf(agent string, known [][2]string) string {
+	for _, k := range known {
+		if strings.Contains(agent, k[0]) {
+			return k[1]
+		}
+	}
+	return ""
+}
+
+// eventWords says what happened. WHO stands for the actor.
+var eventWords = map[audit.Kind]struct{ text, tone string }{
+	audit.Asked:            {"Reset link asked for by WHO", templates.ToneQuiet},
+	audit.AskedTooOften:    {"Asked for a reset link again; no further mail, five went out in an hour", templates.ToneWait},
+	audit.AskedDeactivated: {"Asked for a reset link; no mail, the account is deactivated", templates.ToneWait},
+	audit.TokenMade:        {"Password reset token made", templates.ToneQuiet},
+	audit.TokenRevoked:     {"Password reset token cancelled by WHO", templates.ToneWait},
+	audit.LinkMade:         {"Reset Password Link made by WHO", templates.ToneWait},
+	audit.LinkShown:        {"Reset Password Link shown to WHO again", templates.ToneQuiet},
+	audit.LinkEnded:        {"One link ended by WHO", templates.ToneQuiet},
+	audit.LinkOpened:       {"Link opened", templates.ToneGood},
+	audit.LinkScanned:      {"Link opened by a link scanner", templates.ToneQuiet},
+	audit.CodeAccepted:     {"Right code typed", templates.ToneGood},
+	audit.ResetRefused:     {"New password refused", templates.ToneWait},
+	audit.PasswordReset:    {"New password set", templates.ToneGood},
+	audit.PasswordChanged:  {"Password changed by WHO", templates.ToneGood},
+	audit.SignedIn:         {"Signed in", templates.ToneGood},
+	audit.SignInRefused:    {"Sign-in refused: wrong password", templates.ToneWait},
+	audit.SignedOut:        {"Signed out", templates.ToneQuiet},
+	audit.SessionsEnded:    {"Sessions ended by WHO", templates.ToneWait},
+	audit.NotMe:            {"“This wasn't me” pressed", templates.ToneBad},
+	audit.UserCreated:      {"Created by WHO", templates.ToneQuiet},
+	audit.UserInvited:      {"Invited by WHO", templates.ToneQuiet},
+	audit.UserRenamed:      {"Renamed by WHO", templates.ToneQuiet},
+	audit.RoleChanged:      {"Role changed by WHO", templates.ToneWait},
+	audit.AddressAsked:     {"Change of address asked for by WHO", templates.ToneWait},
+	audit.AddressChanged:   {"New address confirmed", templates.ToneWait},
+	audit.AddressUndone:    {"Change of address undone", templates.ToneWait},
+	audit.Deactivated:      {"Deactivated by WHO", templates.ToneBad},
+	audit.Activated:        {"Activated by WHO", templates.ToneGood},
+}
+
+// describe puts an event into words for a reader; viewer is who reads.
+func describe(e audit.Entry, viewer id.User) templates.Entry {
+	words, ok := eventWords[e.Kind]
+	if !ok {
+		words.text, words.tone = string(e.Kind), templates.ToneQuiet
+	}
+	return templates.Entry{
+		At: e.At, Text: strings.ReplaceAll(words.text, "WHO", who(e, viewer)), Tone: words.tone, More: circumstances(e),
+	}
+}
+
+func who(e audit.Entry, viewer id.User) string {
+	switch {
+	case e.ActorID == "":
+		return "somebody"
+	case e.ActorID == string(viewer):
+		return "you"
+	case e.ActorID == "operator":
+		return "the operator"
+	default:
+		return e.ActorName
+	}
+}
+
+// circumstances: the reason, then from where.
+func circumstances(e audit.Entry) string {
+	var parts []string
+	d := e.Detail()
+	for _, name := range []string{"why", "from", "to", "sessions"} {
+		if d[name] == "" {
+			continue
+		}
+		switch name {
+		case "sessions":
+			parts = append(parts, d[name]+" sessions")
+		case "why":
+			parts = append(parts, d[name])
+		default:
+			parts = append(parts, name+" "+d[name])
+		}
+	}
+	if e.Agent != "" {
+		parts = append(parts, device(e.Agent))
+	}
+	if e.Network != "" {
+		parts = append(parts, e.Network)
+	}
+	return strings.Join(parts, " · ")
+}
+
+// channelWords says how a link travels.
+func channelWords(l token.Link) string {
+	switch l.Channel {
+	case token.Mail:
+		return "Mailed"
+	case token.MailAgain:
+		return "Mailed again"
+	case token.Unsent:
+		return "Made without a mail"
+	case token.ByCode:
+		return "By code"
+	default:
+		return "Made by " + l.MadeByName
+	}
+}
+
+// mailWords are the kinds of mail in words.
+var mailWords = map[mail.Kind]string{
+	mail.Reset: "Reset mail", mail.ResetByAdmin: "Reset mail", mail.AdminLink: "Notice: an administrator made a link",
+	mail.PasswordChanged: "Notice: password changed", mail.Invitation: "Invitation", mail.AddressConfirm: "Address to confirm",
+	mail.AddressChanged: "Notice: address changed", mail.NewSignIn: "Notice: new sign-in",
+}
+
+// stateWords says how a mail stands, never more than is known.
+func stateWords(s outbox.State) (words, tone string) {
+	switch s {
+	case outbox.Sent:
+		return "Taken by the mail server", templates.ToneGood
+	case outbox.Deferred:
+		return "Not taken yet; tried again", templates.ToneWait
+	case outbox.Refused:
+		return "Refused by the mail server", templates.ToneBad
+	case outbox.GivenUp:
+		return "Given up after three days", templates.ToneBad
+	case outbox.NotNeeded:
+		return "Not sent: no longer needed", templates.ToneQuiet
+	default:
+		return "Waiting to be sent", templates.ToneWait
+	}
+}

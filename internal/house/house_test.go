@@ -58,7 +58,9 @@ var levels = map[string]int{
 
 	"internal/account":     verbs,
 	"internal/delivery":    verbs,
+	"internal/porting":     verbs,
 	"internal/recovery":    verbs,
+	"internal/settings":    verbs,
 	"internal/signin":      verbs,
 	"internal/usermanager": verbs,
 

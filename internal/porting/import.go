@@ -1,0 +1,328 @@
+package porting
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/user"
+)
+
+// ImportOptions says how to import.
+type ImportOptions struct {
+	Format  Format
+	DryRun  bool // judge every line, write nothing
+	Partial bool // write the good lines although others are refused
+	// Report is told of every refused line, in order; it may be nil.
+	Report func(line int, reason string)
+	// Progress is told now and then how many lines are done; it may be nil. An
+	// import that is all or nothing counts twice, first judging, then writing.
+	Progress func(done int)
+}
+
+// Summary is what came of an import.
+type Summary struct {
+	Read    int // lines with a user
+	Added   int // users written; in a dry run those that would be
+	Refused int // lines
+}
+
+// chunk is how many lines are looked up or written in one transaction.
+const chunk = 500
+
+// Import adds the users of a file. Existing users are never changed: a line with
+// the address of one is refused. Unless it is Partial, one refused line is
+// enough for an Invalid fault and nothing is added.
+func (p *Porting) Import(ctx context.Context, actor access.Actor, env environment.Environment, r io.Reader, o ImportOptions) (Summary, error) {
+	if err := mayPort(actor, env); err != nil {
+		return Summary{}, err
+	}
+	im := &importing{db: p.DB, env: env, actor: actor, options: o}
+	if o.Partial && !o.DryRun {
+		err := im.read(ctx, r, im.add)
+		return im.sum, err
+	}
+	file, remove, err := rereadable(r)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer remove()
+	if err := im.judge(ctx, file); err != nil || o.DryRun {
+		return im.sum, err
+	}
+	err = im.addAll(ctx, file)
+	return im.sum, err
+}
+
+// rereadable gives the content as something to be read several times, by way of
+// a private temporary file if need be.
+func rereadable(r io.Reader) (io.ReadSeeker, func(), error) {
+	if s, ok := r.(io.ReadSeeker); ok {
+		if _, err := s.Seek(0, io.SeekStart); err == nil { // a pipe is an *os.File, too
+			return s, func() {}, nil
+		}
+	}
+	f, err := os.CreateTemp("", "sparekey-import-*") // mode 0600: it may hold password hashes
+	if err != nil {
+		return nil, nil, fmt.Errorf("keep the file to import: %w", err)
+	}
+	remove := func() { _, _ = f.Close(), os.Remove(f.Name()) } // nothing more to be done about it
+	if _, err = io.Copy(f, r); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		remove()
+		return nil, nil, fmt.Errorf("keep the file to import: %w", err)
+	}
+	return f, remove, nil
+}
+
+// importing is one import under way.
+type importing struct {
+	db      *db.DB
+	env     environment.Environment
+	actor   access.Actor
+	options ImportOptions
+	sum     Summary
+}
+
+// line is one line that was read: a user, or why it is none.
+type line struct {
+	number int
+	user   user.New
+	reason string
+}
+
+func (im *importing) report(l line) {
+	im.sum.Refused++
+	if im.options.Report != nil {
+		im.options.Report(l.number, l.reason)
+	}
+}
+
+func (im *importing) progress(done int) {
+	if im.options.Progress != nil {
+		im.options.Progress(done)
+	}
+}
+
+// read reads the file in chunks of lines and hands each on.
+func (im *importing) read(ctx context.Context, r io.Reader, handle func(context.Context, []line) error) error {
+	in, err := open(r, im.options.Format)
+	if err != nil {
+		return err
+	}
+	for batch := make([]line, 0, chunk); ; batch = batch[:0] {
+		end := false
+		for len(batch) < chunk && !end {
+			l, err := nextLine(in)
+			if end = errors.Is(err, io.EOF); end {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			batch = append(batch, l)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if len(batch) > 0 {
+			if err := handle(ctx, batch); err != nil {
+				return err
+			}
+			im.sum.Read += len(batch)
+			im.progress(im.sum.Read)
+		}
+		if end {
+			return nil
+		}
+	}
+}
+
+// nextLine gives the next line, with its reason if it is refused.
+func nextLine(in lines) (line, error) {
+	number, r, err := in.next()
+	l := line{number: number}
+	if err == nil {
+		l.user, err = newUser(r)
+	}
+	if number == 0 {
+		return l, err // of the whole file
+	}
+	f := fault.As(err)
+	if err != nil && f == nil {
+		return l, err
+	}
+	if f != nil {
+		l.reason = f.Sentence
+	}
+	return l, nil
+}
+
+// seenAt remembers the line of each address by the first bytes of a hash, in 20
+// bytes whatever the address. Two addresses that share them do not happen.
+type seenAt map[[16]byte]int32
+
+func keyOf(u user.New) [16]byte {
+	sum := sha256.Sum256([]byte(u.Email.Key))
+	return [16]byte(sum[:16])
+}
+
+// judge reads the whole file and reports every line that could not be added.
+func (im *importing) judge(ctx context.Context, file io.ReadSeeker) error {
+	seen := seenAt{}
+	err := im.read(ctx, file, func(ctx context.Context, batch []line) error {
+		taken, err := im.taken(ctx, batch)
+		if err != nil {
+			return err
+		}
+		for _, l := range batch {
+			first, again := seen[keyOf(l.user)]
+			switch {
+			case l.reason != "":
+			case again:
+				l.reason = fmt.Sprintf("This address, or one that reads the same, stands on line %d already.", first)
+			case taken[l.user.Email.Key]:
+				l.reason = "A user of this environment has this address, or one that reads the same."
+			}
+			if l.reason != "" {
+				im.report(l)
+				continue
+			}
+			seen[keyOf(l.user)] = int32(min(l.number, 1<<31-1)) //nolint:gosec // bounded
+			im.sum.Added++
+		}
+		return nil
+	})
+	if err != nil {
+		im.sum.Added = 0
+		return err
+	}
+	if im.sum.Refused > 0 && !im.options.Partial {
+		im.sum.Added = 0
+		return im.refused()
+	}
+	return nil
+}
+
+func (im *importing) refused() error {
+	would := "was"
+	if im.options.DryRun {
+		would = "would be"
+	}
+	if im.sum.Refused == 1 {
+		return fault.New(fault.Invalid, "One line was refused, so nothing %s imported.", would)
+	}
+	return fault.New(fault.Invalid, "%d lines were refused, so nothing %s imported.", im.sum.Refused, would)
+}
+
+// taken tells which addresses of some lines belong to users already.
+func (im *importing) taken(ctx context.Context, batch []line) (map[string]bool, error) {
+	var keys []string
+	for _, l := range batch {
+		if l.reason == "" {
+			keys = append(keys, l.user.Email.Key)
+		}
+	}
+	var taken map[string]bool
+	err := im.db.View(ctx, func(tx *db.Tx) (err error) {
+		taken, err = user.TakenAmong(tx, im.env.ID, keys)
+		return err
+	})
+	return taken, err
+}
+
+// add writes the good lines of a chunk in a transaction of their own.
+func (im *importing) add(ctx context.Context, batch []line) error {
+	var refused []line
+	added := 0
+	err := im.db.Update(ctx, func(tx *db.Tx) (err error) {
+		refused, added = nil, 0 // the closure may run again
+		for _, l := range batch {
+			if l.reason == "" {
+				l.reason, err = im.write(tx, l.user)
+			}
+			switch {
+			case err != nil:
+				return err
+			case l.reason != "":
+				refused = append(refused, l)
+			default:
+				added++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	im.sum.Added += added
+	for _, l := range refused {
+		im.report(l)
+	}
+	return nil
+}
+
+// write adds one user; the reason says why one cannot be added.
+func (im *importing) write(tx *db.Tx, n user.New) (reason string, err error) {
+	u, err := user.Create(tx, im.env.ID, n)
+	if f := fault.As(err); f != nil && f.Kind == fault.Conflict {
+		return f.Sentence, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return "", audit.Record(tx, im.env.ID, audit.Event{
+		Kind: audit.UserCreated, User: u.ID, Actor: im.actor, Detail: audit.Detail{"by": "import", "role": string(u.Role)},
+	})
+}
+
+// addAll writes every line of a judged file, or none. It judges again as it
+// reads: the file or the users may have changed since.
+func (im *importing) addAll(ctx context.Context, file io.ReadSeeker) error {
+	judged := im.sum
+	var refused *line
+	err := im.db.Update(ctx, func(tx *db.Tx) error {
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return fmt.Errorf("read the file again: %w", err)
+		}
+		refused, im.sum = nil, Summary{}
+		return im.read(ctx, file, func(_ context.Context, batch []line) (err error) {
+			for _, l := range batch {
+				if l.reason == "" {
+					l.reason, err = im.write(tx, l.user)
+				}
+				if err != nil {
+					return err
+				}
+				if l.reason != "" {
+					refused = &l
+					return errStop
+				}
+				im.sum.Added++
+			}
+			return nil
+		})
+	})
+	if refused != nil {
+		im.sum = Summary{Read: judged.Read}
+		im.report(*refused)
+		return im.refused()
+	}
+	if err != nil {
+		im.sum = Summary{Read: judged.Read}
+	}
+	return err
+}
+
+// errStop undoes the transaction.
+var errStop = errors.New("a line was refused")

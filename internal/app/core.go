@@ -90,7 +90,7 @@ func Open(ctx context.Context, c config.Config, o Options) (*Core, error) {
 		SignIn:      &signin.SignIn{DB: d, Ring: ring, Hasher: h, NoLimits: c.LimitsOff},
 		Recovery:    &recovery.Recovery{DB: d, Ring: ring, Hasher: h, NoLimits: c.LimitsOff},
 		Account:     &account.Account{DB: d, Ring: ring, Hasher: h},
-		UserManager: &usermanager.UserManager{DB: d, Ring: ring, Hasher: h},
+		UserManager: &usermanager.UserManager{DB: d, Hasher: h},
 		Settings:    &settings.Settings{DB: d},
 		Porting:     &porting.Porting{DB: d},
 	}, nil

@@ -27,6 +27,7 @@ import (
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/testkit/postgres"
 	"github.com/sparekey/sparekey/internal/user"
+	"github.com/sparekey/sparekey/internal/usermanager"
 )
 
 // Passphrase is the password of everybody a World has.
@@ -150,7 +151,7 @@ func (w *World) Ctx() context.Context { return w.T.Context() }
 // AddUser adds an active user with the passphrase.
 func (w *World) AddUser(env environment.Environment, email, name string, role access.Role) user.User {
 	w.T.Helper()
-	u, err := w.App.UserManager.CreateWithPassword(w.Ctx(), access.Operator(), env, email, name, role, Passphrase)
+	u, err := w.App.UserManager.CreateWithPassword(w.Ctx(), access.Operator(), env, usermanager.New{Email: email, Name: name, Role: role}, Passphrase)
 	require.NoError(w.T, err)
 	return u
 }
@@ -158,7 +159,9 @@ func (w *World) AddUser(env environment.Environment, email, name string, role ac
 // SetPolicy changes settings of acme as its operator.
 func (w *World) SetPolicy(settings map[string]string) {
 	w.T.Helper()
-	require.NoError(w.T, w.App.Settings.ChangePolicy(w.Ctx(), access.Operator(), w.Acme, settings))
+	var err error
+	w.Acme, _, err = w.App.Settings.ChangePolicy(w.Ctx(), access.Operator(), w.Acme, settings)
+	require.NoError(w.T, err)
 }
 
 // Mail waits for the next mail to an address whose subject begins with these words.

@@ -58,12 +58,12 @@ type Setting struct {
 var Settings = []Setting{
 	{
 		"link_life", "10m to 24h", "how long a password reset link works",
-		func(p Policy) string { return p.LinkLife.String() },
+		func(p Policy) string { return short(p.LinkLife) },
 		duration(func(p *Policy) *time.Duration { return &p.LinkLife }, 10*time.Minute, 24*time.Hour),
 	},
 	{
 		"invitation_life", "24h to 336h", "how long an invitation works",
-		func(p Policy) string { return p.InvitationLife.String() },
+		func(p Policy) string { return short(p.InvitationLife) },
 		duration(func(p *Policy) *time.Duration { return &p.InvitationLife }, 24*time.Hour, 14*24*time.Hour),
 	},
 	{
@@ -99,12 +99,12 @@ var Settings = []Setting{
 	},
 	{
 		"session_idle", "5m to 720h", "how long a session lives without being used",
-		func(p Policy) string { return p.SessionIdle.String() },
+		func(p Policy) string { return short(p.SessionIdle) },
 		duration(func(p *Policy) *time.Duration { return &p.SessionIdle }, 5*time.Minute, 30*24*time.Hour),
 	},
 	{
 		"session_life", "1h to 2160h", "how long a session lives at most",
-		func(p Policy) string { return p.SessionLife.String() },
+		func(p Policy) string { return short(p.SessionLife) },
 		duration(func(p *Policy) *time.Duration { return &p.SessionLife }, time.Hour, 90*24*time.Hour),
 	},
 	{
@@ -198,6 +198,15 @@ func readPolicy(stored string) (Policy, error) {
 		}
 	}
 	return p, nil
+}
+
+// short writes a duration as people do: 24h, 90m.
+func short(d time.Duration) string {
+	s := strings.TrimSuffix(d.String(), "0s")
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 func duration(field func(*Policy) *time.Duration, least, most time.Duration) func(*Policy, string) error {

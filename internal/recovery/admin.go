@@ -24,6 +24,7 @@ type AdminLink struct {
 	EndsAt time.Time
 	Live   []token.Link // all links that work now, newest first
 	Mine   string       // the id of the link shown, among Live
+	Again  bool         // the link was shown to this actor before
 	Last   token.Token  // if there is no live token: the newest there was, or zero
 }
 
@@ -61,7 +62,7 @@ func (r *Recovery) ResetPassword(ctx context.Context, actor access.Actor, env en
 			return err
 		}
 		live, _, err := token.Live(tx, env.ID, u.ID)
-		out.Live, out.Mine, out.EndsAt = live.Links, link.ID, link.EndsAt
+		out.Live, out.Mine, out.EndsAt, out.Again = live.Links, link.ID, link.EndsAt, link.MadeAt.Before(tx.Now())
 		return err
 	})
 	if err != nil || link.ID == "" {

@@ -1,0 +1,86 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+// settingOf maps the fields of the form to the names of the policy.
+var settingOf = []struct{ field, setting string }{
+	{"link_life", "link_life"}, {"admin_links", "admin_links"}, {"min_length", "password_min_length"},
+	{"after_reset", "after_reset"}, {"help_line", "help_line"}, {"help_email", "help_email"}, {"accent", "accent"},
+}
+
+func (d *Door) showSettings(v *visit) error {
+	if err := access.Check(v.actor(), v.env.ID, access.ChangeSettings); err != nil {
+		return err
+	}
+	p := v.page()
+	p.Flash = v.takeFlash().Words
+	return v.show(http.StatusOK, templates.SettingsPage(settingsForm(p, v.env.Policy)))
+}
+
+func settingsForm(p templates.Page, policy environment.Policy) templates.Settings {
+	get := map[string]string{}
+	for _, s := range environment.Settings {
+		get[s.Name] = s.Get(policy)
+	}
+	p.Nav.Current = "settings"
+	return templates.Settings{
+		Page: p, LinkLife: get["link_life"], InvitationDays: int(policy.InvitationLife / (24 * time.Hour)), AdminLinks: get["admin_links"],
+		MinLength: policy.PasswordMinLength, AfterReset: get["after_reset"], HelpLine: policy.HelpLine, HelpEmail: policy.HelpEmail, Accent: policy.Accent,
+	}
+}
+
+func (d *Door) submitSettings(v *visit) error {
+	values := map[string]string{}
+	for _, s := range settingOf {
+		if v.form.Has(s.field) {
+			values[s.setting] = v.form.Get(s.field)
+		}
+	}
+	if days, err := strconv.Atoi(v.form.Get("invitation_days")); err == nil {
+		values["invitation_life"] = strconv.Itoa(days*24) + "h"
+	}
+	_, changed, err := d.Settings.ChangePolicy(v.ctx(), v.actor(), v.env, values)
+	if f := fault.As(err); f != nil && len(f.Fields) > 0 {
+		return d.refuseSettings(v, f, values)
+	}
+	if err != nil {
+		return err
+	}
+	words := "The settings are saved. Links that were made before keep their own end."
+	if len(changed) == 0 {
+		words = "Nothing was different."
+	}
+	v.flash(flash{Words: words})
+	return v.redirect(v.at("settings"))
+}
+
+// refuseSettings shows the form as it was filled in, with what is allowed.
+func (d *Door) refuseSettings(v *visit, f *fault.Error, values map[string]string) error {
+	typed := v.env.Policy
+	for name, value := range values {
+		if next, err := typed.With(name, value); err == nil {
+			typed = next
+		}
+	}
+	p := v.refused(f)
+	for i, field := range p.Fields {
+		for _, s := range settingOf {
+			if field.Name == s.setting {
+				p.Fields[i].Name = s.field
+			}
+		}
+		if field.Name == "invitation_life" {
+			p.Fields[i].Name = "invitation_days"
+		}
+	}
+	return v.show(statuses[f.Kind], templates.SettingsPage(settingsForm(p, typed)))
+}

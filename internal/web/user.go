@@ -1,0 +1,206 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/usermanager"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+var errNoUser = fault.New(fault.NotFound, "There is no such user in this environment.")
+
+// userID gives the user a path names; what cannot be an id costs no query.
+func (v *visit) userID() (id.User, error) {
+	text := v.r.PathValue("id")
+	if !id.Valid(text) {
+		return "", errNoUser
+	}
+	return id.User(text), nil
+}
+
+func (d *Door) showUser(v *visit) error {
+	userID, err := v.userID()
+	if err != nil {
+		return err
+	}
+	details, err := d.UserManager.User(v.ctx(), v.actor(), v.env, userID)
+	if err != nil {
+		return err
+	}
+	page := v.userPage(details, v.r.URL.Query().Get("only"))
+	page.Flash = v.takeFlash().Words
+	return v.show(http.StatusOK, templates.UserPagePage(page))
+}
+
+func (v *visit) userPage(d usermanager.Details, only string) templates.UserPage {
+	u := d.User
+	page := templates.UserPage{
+		Page: v.page(), ID: string(u.ID), Name: u.Name, Email: u.Email, PendingEmail: u.PendingEmail, Role: u.Role.Words(), State: stateOf(u.State),
+		LastSignIn: u.LastSignInAt, Created: u.MadeAt, Mail: mailHealth(d.Mail), Options: options(d.Options), Token: tokenState(d, v.now),
+	}
+	page.Nav.Current = "users"
+	canEnd := slices.Contains(d.Options, "Cancel reset token")
+	for _, l := range d.Links {
+		page.Links = append(page.Links, ledgerRow(l, canEnd))
+	}
+	for _, m := range d.Messages {
+		page.Messages = append(page.Messages, messageRow(m))
+	}
+	if only == "mail" || only == "security" {
+		page.Filter = only
+	}
+	page.Timeline = timeline(d, page.Filter, v.live.User)
+	return page
+}
+
+func tokenState(d usermanager.Details, now time.Time) templates.TokenState {
+	s := templates.TokenState{Live: d.Live, Until: d.Expires, MadeAt: d.Token.MadeAt}
+	if !d.Live {
+		s.Why = whyNoToken(d.User.Name, d.Token, now)
+	}
+	return s
+}
+
+// whyNoToken says what became of the newest token.
+func whyNoToken(name string, t token.Token, now time.Time) string {
+	first, _, _ := strings.Cut(name, " ")
+	switch {
+	case t.ID == "":
+		return first + " has never asked for one."
+	case !t.UsedAt.IsZero():
+		return fmt.Sprintf("The last one was used on %s, from %s.", moment(t.UsedAt), device(t.UsedAgent))
+	case !t.RevokedAt.IsZero():
+		return fmt.Sprintf("The last one ended on %s: %s.", moment(t.RevokedAt), t.RevokedWhy)
+	default:
+		return fmt.Sprintf("%s has not asked for one lately: all links of the last one have ended.", first)
+	}
+}
+
+func moment(t time.Time) string { return t.UTC().Format("Monday 2 January at 15:04 MST") }
+
+func ledgerRow(l usermanager.Link, canEnd bool) templates.LinkRow {
+	row := templates.LinkRow{
+		ID: l.Ref, Channel: channelWords(token.Link{Channel: l.Channel, MadeByName: l.MadeByName}), MadeAt: l.MadeAt, Until: l.EndsAt,
+		Live: l.Verdict == token.Works, CanEnd: canEnd && l.Channel != token.ByCode,
+	}
+	if l.MadeByName != "" && l.Channel != token.Admin {
+		row.MadeBy = "asked by " + l.MadeByName
+	}
+	switch {
+	case !l.OpenedAt.IsZero():
+		row.Opened, row.OpenedAt = "opened by a person", l.OpenedAt
+	case !l.ScannedAt.IsZero():
+		row.Opened, row.OpenedAt = "opened by a link scanner", l.ScannedAt
+	default:
+		row.Opened = "not opened"
+	}
+	switch l.Verdict {
+	case token.Used:
+		row.Ended = "used"
+	case token.Cancelled:
+		row.Ended = "ended: " + l.EndedWhy
+	case token.Expired:
+		row.Ended = "expired"
+	}
+	return row
+}
+
+func messageRow(m usermanager.Message) templates.MessageRow {
+	words, tone := stateWords(m.State)
+	row := templates.MessageRow{Kind: mailWords[mail.Kind(m.Kind)], State: words, Tone: tone, To: m.To, At: m.MadeAt}
+	for _, a := range m.Attempts {
+		row.Attempts = append(row.Attempts, templates.Attempt{
+			At: a.At, Server: a.Server, Stage: stageWords[a.Stage], Code: strings.TrimSpace(codeOf(a)), Reply: a.Reply, Conversation: a.Conversation,
+		})
+	}
+	return row
+}
+
+func codeOf(a outbox.Attempt) string {
+	if a.Code == 0 {
+		return ""
+	}
+	return strconv.Itoa(a.Code) + " " + a.Enhanced
+}
+
+// stageWords are the stages of a conversation with a mail server.
+var stageWords = map[string]string{
+	"connect": "Reaching the server", "hello": "Greeting", "tls": "Encryption", "auth": "Logging in",
+	"mail": "Sender", "rcpt": "Recipient", "data": "The mail itself",
+}
+
+// timeline groups events and mails by day, newest first.
+func timeline(d usermanager.Details, only string, viewer id.User) []templates.Group {
+	var all []templates.Entry
+	if only != "mail" {
+		for _, e := range d.Events {
+			if only == "" || security[e.Kind] {
+				all = append(all, describe(e, viewer))
+			}
+		}
+	}
+	if only != "security" {
+		for _, m := range d.Messages {
+			all = append(all, mailEntries(m)...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b templates.Entry) int { return b.At.Compare(a.At) })
+	var groups []templates.Group
+	for _, e := range all {
+		day := e.At.UTC().Truncate(24 * time.Hour)
+		if len(groups) == 0 || !groups[len(groups)-1].At.UTC().Truncate(24*time.Hour).Equal(day) {
+			groups = append(groups, templates.Group{At: e.At})
+		}
+		g := &groups[len(groups)-1]
+		g.Entries = append(g.Entries, e)
+	}
+	return groups
+}
+
+// security leaves out what is only about mail and openings.
+var security = map[audit.Kind]bool{
+	audit.TokenRevoked: true, audit.LinkMade: true, audit.LinkShown: true, audit.CodeAccepted: true, audit.ResetRefused: true,
+	audit.PasswordReset: true, audit.PasswordChanged: true, audit.SignedIn: true, audit.SignInRefused: true, audit.SessionsEnded: true,
+	audit.NotMe: true, audit.RoleChanged: true, audit.AddressAsked: true, audit.AddressChanged: true, audit.AddressUndone: true,
+	audit.Deactivated: true, audit.Activated: true,
+}
+
+// mailEntries tell a mail's way: written, then how it stands.
+func mailEntries(m usermanager.Message) []templates.Entry {
+	kind := mailWords[mail.Kind(m.Kind)]
+	entries := []templates.Entry{{At: m.MadeAt, Text: kind + " written", More: "to " + m.To, Tone: templates.ToneQuiet}}
+	for _, a := range m.Attempts {
+		words, tone := attemptWords(a)
+		entries = append(entries, templates.Entry{At: a.At, Text: kind + " " + words, More: a.Reply, Tone: tone, Detail: a.Conversation})
+	}
+	if m.State == outbox.NotNeeded {
+		entries = append(entries, templates.Entry{At: m.SettledAt, Text: kind + " not sent: no longer needed", Tone: templates.ToneQuiet})
+	}
+	return entries
+}
+
+func attemptWords(a outbox.Attempt) (words, tone string) {
+	server := a.Server
+	if server == "" {
+		server = "our server"
+	}
+	switch a.Outcome {
+	case "accepted":
+		return "taken by " + server, templates.ToneGood
+	case "permanent":
+		return "refused by " + server, templates.ToneBad
+	default:
+		return "not taken yet by " + server, templates.ToneWait
+	}
+}

@@ -1,0 +1,187 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/recovery"
+	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+// submitUserAction does what was picked in the dropdown of a user's row. What
+// ends something asks back first.
+func (d *Door) submitUserAction(v *visit) error {
+	userID, err := v.userID()
+	if err != nil {
+		return err
+	}
+	action := v.form.Get("action")
+	if c, ok := confirmations[action]; ok && v.form.Get("confirm") != "yes" {
+		return d.askBack(v, userID, action, c)
+	}
+	ctx, actor := v.ctx(), v.actor()
+	switch action {
+	case templates.ActionResetPassword:
+		return d.resetPasswordLink(v, userID)
+	case templates.ActionSendResetLink:
+		u, err := d.Recovery.SendResetLink(ctx, actor, v.env, userID)
+		if err == nil && v.form.Get("then") == templates.ActionResetPassword {
+			return d.resetPasswordLink(v, userID)
+		}
+		return v.done(userID, "A password reset link is on its way to "+u.Email+".", err)
+	case templates.ActionResendInvitation:
+		u, err := d.Recovery.ResendInvitation(ctx, actor, v.env, userID)
+		return v.done(userID, "The invitation is on its way to "+u.Email+" again.", err)
+	case templates.ActionCancelToken:
+		u, err := d.Recovery.CancelToken(ctx, actor, v.env, userID)
+		return v.done(userID, "The password reset token of "+u.Name+" is cancelled. None of its links work any more.", err)
+	case templates.ActionEndLink:
+		_, err := d.Recovery.EndLink(ctx, actor, v.env, userID, v.form.Get("link"))
+		return v.done(userID, "The link is ended.", err)
+	case templates.ActionEdit:
+		return v.redirect(v.at("users", string(userID), "edit"))
+	case templates.ActionEndSessions:
+		u, n, err := d.UserManager.EndSessions(ctx, actor, v.env, userID)
+		return v.done(userID, fmt.Sprintf("%s is signed out: %d sessions ended.", u.Name, n), err)
+	case templates.ActionDeactivate:
+		u, _, err := d.UserManager.Deactivate(ctx, actor, v.env, userID)
+		return v.done(userID, u.Name+" is deactivated.", err)
+	case templates.ActionActivate:
+		u, err := d.UserManager.Activate(ctx, actor, v.env, userID)
+		return v.done(userID, u.Name+" is activated.", err)
+	case templates.ActionDelete:
+		u, err := d.UserManager.Delete(ctx, actor, v.env, userID)
+		if err != nil {
+			return err
+		}
+		v.flash(flash{Words: u.Name + " is deleted."})
+		return v.redirect(v.at("users"))
+	default:
+		return errMalformed
+	}
+}
+
+// done says on the user's page what was done.
+func (v *visit) done(userID id.User, words string, err error) error {
+	if err != nil {
+		return err
+	}
+	v.flash(flash{Words: words})
+	return v.redirect(v.at("users", string(userID)))
+}
+
+// confirmation is the question before something ends.
+type confirmation struct {
+	action  access.Action
+	heading string // with the name
+	safe    bool   // nothing is lost
+	what    []string
+}
+
+var confirmations = map[string]confirmation{
+	templates.ActionCancelToken: {
+		action: access.CancelToken, heading: "Cancel the reset token of %s", safe: true,
+		what: []string{"All links and codes of this token stop working, also those in mails.", "A new one can be asked for at any time."},
+	},
+	templates.ActionEndSessions: {
+		action: access.EndSessions, heading: "End the sessions of %s", safe: true,
+		what: []string{"The password stays as it is; with it one can sign in again."},
+	},
+	templates.ActionDeactivate: {
+		action: access.Deactivate, heading: "Deactivate %s",
+		what: []string{"All sessions end, and links and codes stop working.", "Nobody can sign in to this account until you activate it again. Nothing is deleted."},
+	},
+	templates.ActionDelete: {
+		action: access.DeleteUser, heading: "Delete %s",
+		what: []string{"The account, its sessions, links and mails are removed for good.", "What happened to it stays in the log."},
+	},
+}
+
+// askBack says exactly what will happen before it does.
+func (d *Door) askBack(v *visit, userID id.User, action string, c confirmation) error {
+	details, err := d.UserManager.User(v.ctx(), v.actor(), v.env, userID)
+	if err != nil {
+		return err
+	}
+	if err := access.CheckOn(v.actor(), v.env.ID, c.action, details.User.Target()); err != nil {
+		return err
+	}
+	heading := fmt.Sprintf(c.heading, details.User.Name)
+	page := templates.Confirm{
+		Page: v.page(), Heading: heading, Sentence: sessionsSentence(details.Sessions, details.User.Name), What: c.what, Safe: c.safe,
+		Action: v.at("users", string(userID)), Button: heading, CancelURL: v.at("users", string(userID)), UpWords: details.User.Name,
+		Fields: []templates.Hidden{{Name: "action", Value: action}, {Name: "confirm", Value: "yes"}},
+	}
+	page.Nav.Current = "users"
+	if action == templates.ActionCancelToken {
+		page.Sentence = "Ends all live links of " + details.User.Name + "."
+	}
+	return v.show(http.StatusOK, templates.ConfirmPage(page))
+}
+
+func sessionsSentence(n int, name string) string {
+	switch n {
+	case 0:
+		return name + " is not signed in anywhere just now."
+	case 1:
+		return "Ends 1 session of " + name + "."
+	default:
+		return fmt.Sprintf("Ends %d sessions of %s.", n, name)
+	}
+}
+
+// resetPasswordLink is Reset Password -> Go: the answer to the POST is the page
+// itself, so the link stands in no address, list or history.
+func (d *Door) resetPasswordLink(v *visit, userID id.User) error {
+	link, err := d.Recovery.ResetPassword(v.ctx(), v.actor(), v.env, userID, true)
+	if err != nil {
+		return err
+	}
+	v.noReferrer()
+	if link.Text == "" {
+		return d.noToken(v, link)
+	}
+	address := d.URL.JoinPath(v.env.Slug, "reset-password", link.Text).String()
+	path, size, err := qrCode(address)
+	if err != nil {
+		return err
+	}
+	page := templates.ResetPasswordLink{
+		Page: v.page(), UserID: string(userID), UserName: link.User.Name, Email: link.User.Email, Link: address, QRPath: path, QRSize: size,
+		Until: link.EndsAt, Again: link.Again, Announced: true, Text: handover(v, link, address),
+	}
+	page.Nav.Current = "users"
+	for _, l := range link.Live {
+		row := templates.LinkRow{ID: token.Ref(l), Channel: channelWords(l), MadeAt: l.MadeAt, Until: l.EndsAt, Live: true, Opened: "not opened", CanEnd: true}
+		if l.ID == link.Mine {
+			row.Channel = "Made by you"
+		}
+		switch {
+		case !l.OpenedAt.IsZero():
+			row.Opened, row.OpenedAt = "opened by a person", l.OpenedAt
+		case !l.ScannedAt.IsZero():
+			row.Opened, row.OpenedAt = "opened by a link scanner", l.ScannedAt
+		}
+		page.Links = append(page.Links, row)
+	}
+	return v.show(http.StatusOK, templates.ResetPasswordLinkPage(page))
+}
+
+// handover is a text ready to send with the link.
+func handover(v *visit, link recovery.AdminLink, address string) string {
+	return fmt.Sprintf("Hello %s,\n\nhere is the link to set a new password for %s:\n\n%s\n\nIt works once, until %s. Nobody will ask you for it again.\n\n%s",
+		link.User.Name, v.env.Name, address, moment(link.EndsAt), v.live.Name)
+}
+
+func (d *Door) noToken(v *visit, link recovery.AdminLink) error {
+	page := templates.NoToken{
+		Page: v.page(), UserID: string(link.User.ID), UserName: link.User.Name, Email: link.User.Email, Why: whyNoToken(link.User.Name, link.Last, v.now),
+		CanSend:  access.MayOn(v.actor(), v.env.ID, access.SendResetLink, link.User.Target()),
+		LoginURL: d.URL.JoinPath(v.env.Slug, "login").String(),
+	}
+	page.Nav.Current = "users"
+	return v.show(http.StatusOK, templates.NoTokenPage(page))
+}

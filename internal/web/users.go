@@ -1,0 +1,157 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/user"
+	"github.com/sparekey/sparekey/internal/usermanager"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+// showUserManager lists the users. With the header X-Fragment it gives only the
+// list, for searching while one types.
+func (d *Door) showUserManager(v *visit) error {
+	q := v.r.URL.Query()
+	f := user.Filter{Words: cut(q.Get("q"), 200), After: user.Place{SortKey: cut(q.Get("after"), 64), User: id.User(cut(q.Get("id"), 36))}}
+	if role := access.Role(q.Get("role")); role.Valid() {
+		f.Role = role
+	}
+	if state := user.State(q.Get("state")); state.Valid() {
+		f.State = state
+	}
+	list, err := d.UserManager.List(v.ctx(), v.actor(), v.env, f)
+	if err != nil {
+		return err
+	}
+	page := v.userManager(f, list)
+	if v.r.Header.Get("X-Fragment") == "results" {
+		return v.show(http.StatusOK, templates.UserManagerResults(page))
+	}
+	page.Flash = v.takeFlash().Words
+	return v.show(http.StatusOK, templates.UserManagerPage(page))
+}
+
+func (v *visit) userManager(f user.Filter, list usermanager.Page) templates.UserManager {
+	page := templates.UserManager{
+		Page: v.page(), Query: f.Words, Role: string(f.Role), State: string(f.State),
+		CanCreate: access.May(v.actor(), v.env.ID, access.CreateUser), UnmatchedAction: v.at("users", "unmatched"),
+	}
+	page.Nav.Current = "users"
+	for _, r := range list.Rows {
+		page.Rows = append(page.Rows, v.row(r))
+	}
+	address := url.Values{}
+	for name, value := range map[string]string{"q": f.Words, "role": string(f.Role), "state": string(f.State)} {
+		if value != "" {
+			address.Set(name, value)
+		}
+	}
+	if f.After != (user.Place{}) {
+		page.FirstURL = v.at("users") + "?" + address.Encode()
+	}
+	if list.Next != nil {
+		address.Set("after", list.Next.SortKey)
+		address.Set("id", string(list.Next.User))
+		page.NextURL = v.at("users") + "?" + address.Encode()
+	}
+	for _, u := range list.Unmatched {
+		page.Unmatched = append(page.Unmatched, unmatchedRow(u))
+	}
+	return page
+}
+
+func unmatchedRow(u usermanager.Unmatched) templates.UnmatchedRow {
+	row := templates.UnmatchedRow{ID: u.Key, Address: u.Address, LastAt: u.LastAt, Count: u.Asked}
+	if u.Guess != nil {
+		row.Guess = templates.Guess{UserID: string(u.Guess.User), Name: u.Guess.Name, Email: u.Guess.Email, Why: u.Guess.Why}
+	}
+	return row
+}
+
+func (v *visit) row(r usermanager.Row) templates.UserRow {
+	return templates.UserRow{
+		ID: string(r.User.ID), Name: r.User.Name, Email: r.User.Email, Role: r.User.Role.Words(), State: stateOf(r.User.State),
+		Off: r.User.State == user.Deactivated, Self: r.Self, LastSignIn: r.User.LastSignInAt, Mail: mailHealth(r.Mail), Options: options(r.Options),
+	}
+}
+
+func stateOf(s user.State) string {
+	switch s {
+	case user.Invited:
+		return "Invited"
+	case user.Deactivated:
+		return "Deactivated"
+	default:
+		return "Active"
+	}
+}
+
+// actionValues are the actions as the forms name them.
+var actionValues = map[access.Action]string{
+	access.ResetPassword: templates.ActionResetPassword, access.SendResetLink: templates.ActionSendResetLink,
+	access.CancelToken: templates.ActionCancelToken, access.EditUser: templates.ActionEdit, access.EndSessions: templates.ActionEndSessions,
+	access.ResendInvitation: templates.ActionResendInvitation, access.Deactivate: templates.ActionDeactivate,
+	access.Activate: templates.ActionActivate, access.DeleteUser: templates.ActionDelete,
+}
+
+func options(actions []access.Action) []templates.Option {
+	all := make([]templates.Option, len(actions))
+	for i, a := range actions {
+		all[i] = templates.Option{Value: actionValues[a], Label: string(a)}
+	}
+	return all
+}
+
+// mailHealth says how the newest mail stands, never more than is known.
+func mailHealth(m usermanager.Mail) templates.MailHealth {
+	words, tone := stateWords(m.State)
+	switch {
+	case m.MadeAt.IsZero():
+		words, tone = "No mail yet", templates.ToneQuiet
+	case m.State != outbox.Sent || !m.HasLink:
+	case !m.OpenedAt.IsZero():
+		words, tone = "Link opened", templates.ToneGood
+	case !m.ScannedAt.IsZero():
+		words, tone = "Opened by a scanner only", templates.ToneWait
+	default:
+		words, tone = "Taken, not opened yet", templates.ToneWait
+	}
+	return templates.MailHealth{Tone: tone, Words: words}
+}
+
+// submitUnmatched sends a link to the user who was probably meant, or forgets
+// the request.
+func (d *Door) submitUnmatched(v *visit) error {
+	key := v.form.Get("request")
+	if v.form.Get("do") == "ignore" {
+		if err := d.UserManager.IgnoreUnmatched(v.ctx(), v.actor(), v.env, key); err != nil {
+			return err
+		}
+		v.flash(flash{Words: "The request is taken off the list."})
+		return v.redirect(v.at("users"))
+	}
+	all, err := d.UserManager.Unmatched(v.ctx(), v.actor(), v.env, 1000)
+	if err != nil {
+		return err
+	}
+	for _, u := range all {
+		if u.Key != key || u.Guess == nil {
+			continue
+		}
+		sent, err := d.Recovery.SendResetLink(v.ctx(), v.actor(), v.env, u.Guess.User)
+		if err != nil {
+			return err
+		}
+		if err := d.UserManager.IgnoreUnmatched(v.ctx(), v.actor(), v.env, key); err != nil {
+			return err
+		}
+		v.flash(flash{Words: "A password reset link is on its way to " + sent.Email + "."})
+		return v.redirect(v.at("users", string(sent.ID)))
+	}
+	v.flash(flash{Words: "This request is no longer in the list."})
+	return v.redirect(v.at("users"))
+}

@@ -1,0 +1,138 @@
+// Command sparekey is the whole product: the server, and everything an operator
+// does at a shell.
+//
+// One file per subcommand. No rules live here: a command reads its flags, calls
+// a verb as the operator, and prints. Data goes to standard output, logs and
+// the one sentence of a failure to standard error. Exit status: 0 done, 1
+// refused or failed, 2 wrong usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sparekey/sparekey/internal/fault"
+)
+
+// The exit statuses.
+const (
+	done   = 0
+	failed = 1
+	misuse = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// Once the first signal has been heard, a second one ends the process at once.
+	context.AfterFunc(ctx, stop)
+	status := run(ctx, os.Args[1:], &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ()})
+	stop()
+	os.Exit(status) //nolint:forbidigo // this is main
+}
+
+// terminal is the outside world as commands see it.
+type terminal struct {
+	in       io.Reader
+	out, err io.Writer
+	environ  []string
+}
+
+// commands is the grammar.
+type commands struct {
+	Demo        demoCommand         `cmd:"" help:"Run the whole product with sample users and an inbox, to try it."`
+	Serve       serveCommand        `cmd:"" help:"Run the server."`
+	Migrate     migrateCommand      `cmd:"" help:"Bring the database up to date."`
+	Environment environmentCommands `cmd:"" help:"Create and look after environments, each one client's own world."`
+	User        userCommands        `cmd:"" help:"Create and look after the users of an environment."`
+	Reset       resetCommands       `cmd:"" help:"Help a user who cannot reset the password."`
+	Keys        keysCommands        `cmd:"" help:"Look after the keys that sign links."`
+	Version     versionCommand      `cmd:"" help:"Print version, commit and Go version."`
+}
+
+// run is the program: it gives the exit status.
+func run(ctx context.Context, args []string, t *terminal) int {
+	settings := newSettings()
+	grammar := newCommands(settings)
+	helped := false
+	parser := kong.Must(grammar,
+		kong.Name("sparekey"),
+		kong.Description("Login, user management and account recovery."),
+		kong.Writers(t.out, t.err),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups([]kong.Group{configurationGroup}),
+		kong.Bind(t, settings),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	parsed, err := parser.Parse(args)
+	if helped {
+		return done
+	}
+	if err != nil {
+		return t.misused(err)
+	}
+	err = parsed.Run()
+	switch {
+	case err == nil:
+		return done
+	case errors.As(err, new(usageError)):
+		return t.misused(err)
+	}
+	_, _ = fmt.Fprintln(t.err, sentence(err))
+	return failed
+}
+
+// usageError is wrong usage that the grammar cannot see.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func (t *terminal) misused(err error) int {
+	command := "sparekey"
+	var parsing *kong.ParseError
+	if errors.As(err, &parsing) && parsing.Context != nil && parsing.Context.Selected() != nil {
+		command = parsing.Context.Selected().FullPath()
+	}
+	said := strings.TrimRight(err.Error(), ".")
+	_, _ = fmt.Fprintf(t.err, "%s. See: %s --help\n", upperFirst(said), command)
+	return misuse
+}
+
+// sentence is what a person reads of a failure: a fault's own sentence with
+// what caused it, or, for what nobody foresaw, the chain.
+func sentence(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return "Stopped before it was done."
+	}
+	f := fault.As(err)
+	if f == nil {
+		return fmt.Sprintf("This did not work (%v).", err)
+	}
+	said := f.Sentence
+	if len(f.Fields) > 1 {
+		reasons := make([]string, len(f.Fields))
+		for i, field := range f.Fields {
+			reasons[i] = field.Reason
+		}
+		said = strings.Join(reasons, " ")
+	}
+	if f.Cause != nil {
+		said = fmt.Sprintf("%s (%v)", said, f.Cause)
+	}
+	return said
+}
+
+func upperFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

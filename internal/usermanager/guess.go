@@ -43,13 +43,17 @@ func guess(tx *db.Tx, env id.Environment, key string) (*Guess, error) {
 	return best, nil
 }
 
-// searches gives what to look for, each through the trigram index: the name at
-// any domain; the end of the name at this domain; and, since two mistakes leave
-// one of three pieces whole, each third of the name that is long enough.
+// searches gives what to look for: the name at any domain; its half, third and
+// last letter at this domain; and, since two mistakes leave one of three pieces
+// whole, each third that is long enough. All are texts without a space, so that
+// the trigram index serves them or, for a common one, the walk ends soon.
 func searches(local, domain string) []string {
 	letters := []rune(local)
 	n := len(letters)
-	all := []string{local + "@", string(letters[n/2:]) + "@" + domain, string(letters[n*2/3:]) + "@" + domain}
+	all := []string{local + "@"}
+	for _, cut := range []int{n / 2, n * 2 / 3, n - 1} {
+		all = append(all, string(letters[cut:])+"@"+domain)
+	}
 	for i := range 3 {
 		if piece := letters[n*i/3 : n*(i+1)/3]; len(piece) >= 3 {
 			all = append(all, string(piece))

@@ -1,0 +1,177 @@
+package usermanager_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/user"
+)
+
+// asked records an address that matched nobody.
+func (w *world) asked(typed string) string {
+	w.t.Helper()
+	a, err := address.Parse(typed)
+	require.NoError(w.t, err)
+	w.update(func(tx *db.Tx) error {
+		_, err := tx.Exec("INSERT INTO unmatched (environment_id, address_key, address, asked, first_at, last_at) VALUES ($1, $2, $3, 1, $4, $4)",
+			w.env.ID, a.Key, a.Mail, tx.Now())
+		return err
+	})
+	w.ahead.Add(int64(time.Second))
+	return a.Key
+}
+
+func TestWhoWasProbablyMeant(t *testing.T) {
+	eachDB(t, func(t *testing.T, w *world) {
+		w.add("marina@acme.example", "Marina", access.Member, user.Active)
+		w.add("jo@acme.example", "Jo", access.Member, user.Active)
+		w.add("jonathan.smith@acme.example", "Jonathan", access.Member, user.Active)
+		w.add("dan@acme.example", "Dan", access.Member, user.Deactivated)
+		for typed, want := range map[string]string{
+			"jane@acme.exampel":           "Jane Doe: same name, .exampel instead of .example",
+			"jane@acne.example":           "Jane Doe: same name, acne.example instead of acme.example",
+			"jane@gmail.com":              "Jane Doe: same name at acme.example",
+			"jnae@acme.example":           "Jane Doe: one letter differs",
+			"janee@acme.example":          "Jane Doe: one letter differs",
+			"rnarina@acme.example":        "Marina: reads the same",
+			"jonatan.smiht@acme.example":  "Jonathan: two letters differ",
+			"jonathansmith@acme.example":  "Jonathan: reads the same",
+			"somebody.else@other.example": "",
+			"dan@acme.exampel":            "",
+			"xx@acme.example":             "",
+		} {
+			w.asked(typed)
+			all, err := w.Unmatched(t.Context(), w.admin, w.env, 1)
+			require.NoError(t, err)
+			require.Len(t, all, 1)
+			require.Equal(t, typed, all[0].Address)
+			got := ""
+			if g := all[0].Guess; g != nil {
+				got = g.Name + ": " + g.Why
+			}
+			require.Equal(t, want, got, typed)
+		}
+	})
+}
+
+func TestUnmatchedIsForClientAdmins(t *testing.T) {
+	eachDB(t, func(t *testing.T, w *world) {
+		old := w.asked("old@acme.example")
+		w.ahead.Add(int64(31 * 24 * time.Hour))
+		key := w.asked("jane@acme.con")
+		w.asked("other@acme.example")
+		_, err := w.Unmatched(t.Context(), w.helpdesk, w.env, 10)
+		w.denied(err)
+		w.notFound(w.IgnoreUnmatched(t.Context(), w.stranger, w.env, key))
+		all, err := w.Unmatched(t.Context(), w.admin, w.env, 10)
+		require.NoError(t, err)
+		require.Len(t, all, 2, "not the one of last month: "+old)
+
+		p, err := w.List(t.Context(), w.admin, w.env, user.Filter{Words: "jane"})
+		require.NoError(t, err)
+		require.Len(t, p.Unmatched, 1)
+		require.Equal(t, w.jane.ID, p.Unmatched[0].Guess.User)
+		p, err = w.List(t.Context(), w.helpdesk, w.env, user.Filter{Words: "jane"})
+		require.NoError(t, err)
+		require.Empty(t, p.Unmatched)
+
+		require.NoError(t, w.IgnoreUnmatched(t.Context(), w.admin, w.env, key))
+		w.notFound(w.IgnoreUnmatched(t.Context(), w.admin, w.env, key))
+	})
+}
+
+func TestGuessingIsQuickAmongMany(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "sqlite", t.TempDir()+"/x.db")
+	w.update(func(tx *db.Tx) error {
+		for i := range 5000 {
+			a, err := address.Parse(fmt.Sprintf("person%d@acme.example", i))
+			if err != nil {
+				return err
+			}
+			if _, err := user.Create(tx, w.env.ID, user.New{Email: a, Name: fmt.Sprintf("Person %d", i), Role: access.Member, State: user.Invited}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for i := range 5 {
+		w.asked(fmt.Sprintf("persn%d@acme.example", i))
+	}
+	begun := time.Now()
+	_, err := w.List(t.Context(), w.admin, w.env, user.Filter{})
+	require.NoError(t, err)
+	t.Log("list with five guesses among 5,000:", time.Since(begun))
+}
+
+func TestShowIsForScripts(t *testing.T) {
+	eachDB(t, func(t *testing.T, w *world) {
+		show := func() string {
+			s, err := w.Show(t.Context(), access.Operator(), w.env, "Jane@acme.example")
+			require.NoError(t, err)
+			out, err := json.Marshal(s)
+			require.NoError(t, err)
+			return string(out)
+		}
+		require.JSONEq(t, fmt.Sprintf(`{"id":%q,"environment":"acme","email":"jane@acme.example","name":"Jane Doe","role":"member","state":"active",
+			"last_sign_in":null,"token":{"live":false,"expires":null},"links":[],"messages":[],"case":null,
+			"mail":{"class":null,"family":null,"since":null,"sentence":null,"action":null,"suppressed":false}}`, w.jane.ID), show())
+
+		w.mailLink(w.jane)
+		w.update(func(tx *db.Tx) error {
+			m, err := outbox.OfUser(tx, w.env.ID, w.jane.ID, 1)
+			if err != nil {
+				return err
+			}
+			if err := outbox.RecordAttempt(tx, w.env.ID, outbox.Attempt{
+				Message: m[0].ID, At: tx.Now(), Server: "mx.example:25", Stage: "data", Code: 250, Enhanced: "2.0.0", Reply: "OK", Conversation: "secret",
+			}); err != nil {
+				return err
+			}
+			_, err = token.RecordOpen(tx, w.env.ID, m[0].Link, false)
+			return err
+		})
+		text := show()
+		require.NotContains(t, text, "secret")
+		var s struct {
+			Token struct {
+				Live    bool
+				Expires time.Time
+			}
+			Links []struct {
+				Channel  string
+				MadeBy   *string `json:"made_by"`
+				OpenedBy string  `json:"opened_by"`
+			}
+			Messages []struct {
+				Kind, State string
+				MessageID   *string `json:"message_id"`
+				Attempts    []struct {
+					Code     int
+					Enhanced string
+				}
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(text), &s))
+		require.True(t, s.Token.Live)
+		require.Equal(t, "mail", s.Links[0].Channel)
+		require.Nil(t, s.Links[0].MadeBy)
+		require.Equal(t, "person", s.Links[0].OpenedBy)
+		require.Equal(t, "queued", s.Messages[0].State)
+		require.Equal(t, 250, s.Messages[0].Attempts[0].Code)
+
+		_, err := w.Show(t.Context(), w.helpdesk, w.env, "ada@acme.example")
+		w.denied(err)
+		_, err = w.Show(t.Context(), access.Operator(), w.elsewhere, "jane@acme.example")
+		w.notFound(err)
+	})
+}

@@ -58,14 +58,12 @@ func ResetLink(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Du
 	case by.Name != "":
 		kind = mail.ResetByAdmin
 	}
-	earlier, err := token.Links(tx, env, t.ID)
+	mailed, err := token.WasMailed(tx, env, t.ID)
 	if err != nil {
 		return err
 	}
-	for _, l := range earlier {
-		if l.Channel == token.Mail {
-			channel = token.MailAgain
-		}
+	if mailed {
+		channel = token.MailAgain
 	}
 	link, err := token.AddLink(tx, env, token.NewLink{
 		Purpose: t.Purpose, Token: t.ID, User: to.User, Channel: channel, By: by, EndsAt: tx.Now().Add(life),

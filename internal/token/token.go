@@ -176,6 +176,15 @@ func Links(tx *db.Tx, env id.Environment, token id.Token) ([]Link, error) {
 		env, token)
 }
 
+// WasMailed tells whether a link of the token has been mailed before.
+func WasMailed(tx *db.Tx, env id.Environment, token id.Token) (bool, error) {
+	_, err := db.One[string](tx, "SELECT id FROM links WHERE environment_id = $1 AND token_id = $2 AND channel = $3 LIMIT 1", env, token, Mail)
+	if errors.Is(err, db.ErrNone) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // LiveToken is a user's open token with the links that work now.
 type LiveToken struct {
 	Token

@@ -51,7 +51,7 @@ func searches(local, domain string) []string {
 	letters := []rune(local)
 	n := len(letters)
 	all := []string{local + "@"}
-	for _, cut := range []int{n / 2, n * 2 / 3, n - 1} {
+	for _, cut := range []int{n / 2, n * 2 / 3, max(n-1, 0)} {
 		all = append(all, string(letters[cut:])+"@"+domain)
 	}
 	for i := range 3 {

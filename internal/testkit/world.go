@@ -4,6 +4,7 @@
 package testkit
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -42,6 +44,7 @@ type World struct {
 	App    *app.Server
 	Clock  *Clock
 	Inbox  *inbox.Inbox
+	Log    *Log
 	URL    string // of the server, without a slash at the end
 	Acme   environment.Environment
 	Admin  user.User // admin@acme.example
@@ -58,13 +61,34 @@ func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Lo
 // Advance sets the clock forward.
 func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// EachDB runs a test on both engines; on SQLite alone with -short.
-func EachDB(t *testing.T, test func(t *testing.T, w *World)) {
+// Log keeps what the program logged, at every level.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write takes a line of the log.
+func (l *Log) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+// String gives the log so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// EachDB runs a test on both engines; on SQLite alone with -short. Options may
+// change the configuration.
+func EachDB(t *testing.T, test func(t *testing.T, w *World), options ...func(*config.Config)) {
 	t.Helper()
 	for _, engine := range []string{"sqlite", "postgres"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			test(t, New(t, Database(t, engine)))
+			test(t, New(t, Database(t, engine), options...))
 		})
 	}
 }
@@ -96,7 +120,7 @@ func New(t *testing.T, database config.Database, options ...func(*config.Config)
 	box, err := inbox.Listen("127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = box.Close() })
-	w := &World{T: t, Engine: database.Engine, Clock: &Clock{}, Inbox: box}
+	w := &World{T: t, Engine: database.Engine, Clock: &Clock{}, Inbox: box, Log: &Log{}}
 	server := httptest.NewUnstartedServer(nil)
 	w.URL = "http://" + server.Listener.Addr().String()
 	public, err := url.Parse(w.URL)
@@ -109,7 +133,9 @@ func New(t *testing.T, database config.Database, options ...func(*config.Config)
 	for _, o := range options {
 		o(&w.Config)
 	}
-	w.App, err = app.New(context.Background(), w.Config, Options(w.Clock))
+	o := Options(w.Clock)
+	o.Log = slog.New(slog.NewMultiHandler(o.Log.Handler(), slog.NewTextHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	w.App, err = app.New(context.Background(), w.Config, o)
 	require.NoError(t, err)
 	server.Config.Handler = w.App.Handler()
 	server.Start()

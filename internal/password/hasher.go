@@ -144,6 +144,9 @@ func Shape(encoded string) string {
 // Shape gives the shape of what Hash makes.
 func (h *Hasher) Shape() string { return h.shape }
 
+// Begun tells how many hashes were begun, those of decoys included.
+func (h *Hasher) Begun() int64 { return h.pool.begun.Load() }
+
 func random(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails, by its documentation

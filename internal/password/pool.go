@@ -3,6 +3,7 @@ package password
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/fault"
@@ -19,6 +20,7 @@ type pool struct {
 	places  chan struct{} // one element for each hash that runs
 	queue   chan struct{} // one element for each caller that waits
 	maxWait time.Duration
+	begun   atomic.Int64
 }
 
 func newPool(workers, maxQueue int, maxWait time.Duration) *pool {
@@ -37,6 +39,7 @@ func (p *pool) run(ctx context.Context, work func()) error {
 		return err
 	}
 	defer func() { <-p.places }()
+	p.begun.Add(1)
 	work()
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
@@ -116,7 +117,7 @@ func (d *Delivery) render(ctx context.Context, l letter) ([]byte, error) {
 	data := mail.Data{
 		Environment: l.env.Name, From: d.From, To: mail.Party{Name: l.message.ToName, Address: l.message.ToEmail},
 		ReplyTo: l.env.Policy.HelpEmail, MessageID: l.message.MessageID, Date: l.message.MadeAt, UserName: l.message.ToName,
-		By: detail.By, Device: detail.Device, Network: detail.Network, At: detail.At, SessionsEnded: detail.Sessions,
+		By: detail.By, Device: agent.Words(detail.Device), Network: detail.Network, At: detail.At, SessionsEnded: detail.Sessions,
 		OldAddress: detail.Old, NewAddress: detail.New,
 	}
 	var err error

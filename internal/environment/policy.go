@@ -230,6 +230,27 @@ func oneOf[T ~string](v string, field *T, allowed ...T) error {
 	return errRange
 }
 
+// ownNetworkTimes is how many times the usual limits one's own network has.
+const ownNetworkTimes = 20
+
+// Times gives how many times the usual limits hold for a network, written as an
+// address or a prefix: many people may share an environment's own.
+func (p Policy) Times(network string) int {
+	at, err := netip.ParseAddr(network)
+	if prefix, notPrefix := netip.ParsePrefix(network); notPrefix == nil {
+		at, err = prefix.Addr(), nil
+	}
+	if err != nil {
+		return 1
+	}
+	for _, own := range p.OwnNetworks {
+		if own.Contains(at) {
+			return ownNetworkTimes
+		}
+	}
+	return 1
+}
+
 func setNetworks(p *Policy, v string) error {
 	p.OwnNetworks = nil
 	for one := range strings.SplitSeq(v, ",") {

@@ -32,6 +32,7 @@ const (
 var levels = map[string]int{
 	"internal/access":    pure,
 	"internal/address":   pure,
+	"internal/agent":     pure,
 	"internal/config":    pure,
 	"internal/diagnosis": pure,
 	"internal/dsn":       pure,

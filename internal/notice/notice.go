@@ -88,6 +88,11 @@ func PasswordChanged(tx *db.Tx, env id.Environment, to To, used id.Token, from a
 		Detail{Device: from.Agent, Network: from.Network, At: tx.Now(), Sessions: sessionsEnded})
 }
 
+// NewSignIn tells the user that a browser signed in that has not been seen before.
+func NewSignIn(tx *db.Tx, env id.Environment, to To, from access.Actor) error {
+	return withNotMe(tx, env, to, mail.NewSignIn, "", "", Detail{Device: from.Agent, Network: from.Network, At: tx.Now()})
+}
+
 // AddressChange asks the new address for confirmation and tells the old one at
 // once, with a way to undo it.
 func AddressChange(tx *db.Tx, env id.Environment, to To, newAddress string, by access.Actor) error {

@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/address"
@@ -40,30 +39,10 @@ func (r *Recovery) mayAsk(tx *db.Tx, env environment.Environment, from From) err
 	if err != nil {
 		return err
 	}
-	if n > asksPerMinute*networkTimes(env, from.Network) {
+	if n > asksPerMinute*env.Policy.Times(from.Network) {
 		return fault.Throttle(ends.Sub(tx.Now()), "Many reset links were asked for from your network in the last minute. Wait a moment, then try again.")
 	}
 	return nil
-}
-
-// networkTimes gives how many times the usual limit a network has.
-func networkTimes(env environment.Environment, network string) int {
-	if len(env.Policy.OwnNetworks) == 0 {
-		return 1
-	}
-	at, err := netip.ParseAddr(network)
-	if p, isPrefix := netip.ParsePrefix(network); isPrefix == nil {
-		at, err = p.Addr(), nil
-	}
-	if err != nil {
-		return 1
-	}
-	for _, own := range env.Policy.OwnNetworks {
-		if own.Contains(at) {
-			return ownNetworkTimes
-		}
-	}
-	return 1
 }
 
 func request(tx *db.Tx, env id.Environment, a address.Address, from From) error {

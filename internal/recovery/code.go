@@ -76,7 +76,7 @@ func (r *Recovery) spendTry(ctx context.Context, env environment.Environment, ke
 			most    int
 		}{
 			{codeSubject(key, typed.Browser), triesFor, tries},
-			{"code-network:" + typed.From.Network, time.Hour, wrongOfNetwork * networkTimes(env, typed.From.Network)},
+			{"code-network:" + typed.From.Network, time.Hour, wrongOfNetwork * env.Policy.Times(typed.From.Network)},
 			{"code-everywhere", time.Hour, wrongOfEverywhere},
 		} {
 			n, _, err := throttle.Count(tx, env.ID, limit.subject, limit.window)

@@ -85,7 +85,7 @@ func describe(l token.Link, u user.User, t token.Token) NotMe {
 	switch about.Kind {
 	case mail.AddressChanged: // whoever asked for it was signed in, or is an admin
 		page.UndoAddress, page.Compromised = about.Old, true
-	case mail.PasswordChanged:
+	case mail.PasswordChanged, mail.NewSignIn: // somebody else knows the password
 		page.Compromised = true
 	default:
 		page.Compromised = !t.UsedAt.IsZero()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
@@ -163,7 +164,7 @@ func cancelledWhy(f found) string {
 }
 
 func (r *Recovery) recordOpen(ctx context.Context, env environment.Environment, f found, from From, head bool) error {
-	scanner := head || looksLikeScanner(from.Agent)
+	scanner := head || agent.Scanner(from.Agent)
 	return r.DB.Update(ctx, func(tx *db.Tx) error {
 		first, err := token.RecordOpen(tx, env.ID, f.link.ID, scanner)
 		if err != nil || !first {

@@ -31,10 +31,9 @@ type Recovery struct {
 
 // Limits on asking, trying codes and sending.
 const (
-	asksPerMinute   = 30 // from one network
-	ownNetworkTimes = 20 // as many from a network the environment calls its own
-	mailsPerHour    = 5  // for one address
-	sendsPerHour    = 5  // by admins, for one user
+	asksPerMinute = 30 // from one network; see Policy.Times
+	mailsPerHour  = 5  // for one address
+	sendsPerHour  = 5  // by admins, for one user
 )
 
 // to says who is written to.

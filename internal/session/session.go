@@ -124,6 +124,17 @@ func Touch(tx *db.Tx, env id.Environment, user id.User, session id.Session) erro
 	return err
 }
 
+// SeenBefore tells whether the user has had a session on a browser of this name
+// from this network, as far back as sessions are remembered.
+func SeenBefore(tx *db.Tx, env id.Environment, user id.User, from From) (bool, error) {
+	_, err := db.One[string](tx, "SELECT id FROM sessions WHERE environment_id = $1 AND user_id = $2 AND agent = $3 AND network = $4 LIMIT 1",
+		env, user, from.Agent, from.Network)
+	if errors.Is(err, db.ErrNone) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 const living = " AND ended_at IS NULL AND ends_at > $3 AND seen_at + idle_for > $3"
 
 // OfUser lists the live sessions of a user, the last used first.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/keyring"
+	"github.com/sparekey/sparekey/internal/notice"
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/session"
@@ -38,10 +38,9 @@ type SignIn struct {
 
 // Limits on wrong passwords.
 const (
-	freeTries       = 10 // for one address, or one browser that knows it
-	window          = 15 * time.Minute
-	wrongOfNetwork  = 100
-	ownNetworkTimes = 20
+	freeTries      = 10 // for one address, or one browser that knows it
+	window         = 15 * time.Minute
+	wrongOfNetwork = 100 // see Policy.Times
 )
 
 // ErrWrong is the one answer to a pair that does not fit, whatever the reason.
@@ -101,15 +100,11 @@ func (s *SignIn) spendTry(ctx context.Context, env environment.Environment, subj
 		return nil
 	}
 	return s.DB.Update(ctx, func(tx *db.Tx) error {
-		most := wrongOfNetwork
-		if isOwn(env, network) {
-			most *= ownNetworkTimes
-		}
 		n, ends, err := throttle.Count(tx, env.ID, networkSubject, window)
 		if err != nil {
 			return err
 		}
-		if n > most {
+		if n > wrongOfNetwork*env.Policy.Times(network) {
 			return slowed(ends.Sub(tx.Now()), "Too many wrong passwords came from your network.")
 		}
 		wait, err := throttle.Slow(tx, env.ID, subject, freeTries, window)
@@ -122,19 +117,6 @@ func (s *SignIn) spendTry(ctx context.Context, env environment.Environment, subj
 
 func slowed(wait time.Duration, why string) error {
 	return fault.Throttle(wait, why+" Wait a little before the next try. “I forgot my password” stays open.")
-}
-
-func isOwn(env environment.Environment, network string) bool {
-	p, err := netip.ParsePrefix(network)
-	if err != nil {
-		return false
-	}
-	for _, own := range env.Policy.OwnNetworks {
-		if own.Contains(p.Addr()) {
-			return true
-		}
-	}
-	return false
 }
 
 // check costs one hash in every case, of a format that is in use.
@@ -174,9 +156,11 @@ func (s *SignIn) refuse(ctx context.Context, env environment.Environment, u user
 
 func (s *SignIn) start(ctx context.Context, env environment.Environment, u user.User, upgraded string, t Try, subjects ...string) (In, error) {
 	in := In{Device: t.Device}
-	if !s.KnownDevice(env, u.EmailKey, t.Device) {
+	known := s.KnownDevice(env, u.EmailKey, t.Device)
+	if !known {
 		in.Device = s.NewDevice(env, u.EmailKey)
 	}
+	actor := access.Actor{Environment: env.ID, User: u.ID, Name: u.Name, Role: u.Role, Network: t.Network, Agent: t.Agent}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
 		now, err := user.Lock(tx, env.ID, u.ID)
 		if err != nil {
@@ -199,6 +183,11 @@ func (s *SignIn) start(ctx context.Context, env environment.Environment, u user.
 				return err
 			}
 		}
+		if !known {
+			if err := tellOfNewBrowser(tx, env, now, actor); err != nil {
+				return err
+			}
+		}
 		life := session.Life{Idle: env.Policy.SessionIdle, Most: env.Policy.SessionLife}
 		text, started, err := session.Start(tx, env.ID, u.ID, life, session.From{Network: t.Network, Agent: t.Agent})
 		if err != nil {
@@ -208,11 +197,22 @@ func (s *SignIn) start(ctx context.Context, env environment.Environment, u user.
 		if err := user.SignedIn(tx, env.ID, now); err != nil {
 			return err
 		}
-		return audit.Record(tx, env.ID, audit.Event{Kind: audit.SignedIn, User: u.ID, Actor: access.Actor{
-			Environment: env.ID, User: u.ID, Name: u.Name, Role: u.Role, Network: t.Network, Agent: t.Agent,
-		}})
+		return audit.Record(tx, env.ID, audit.Event{Kind: audit.SignedIn, User: u.ID, Actor: actor})
 	})
 	return in, err
+}
+
+// tellOfNewBrowser mails a user whose password was used on a browser that has
+// not been seen before. The very first sign-in is no news.
+func tellOfNewBrowser(tx *db.Tx, env environment.Environment, u user.User, from access.Actor) error {
+	if u.LastSignInAt.IsZero() {
+		return nil
+	}
+	seen, err := session.SeenBefore(tx, env.ID, u.ID, session.From{Network: from.Network, Agent: from.Agent})
+	if err != nil || seen {
+		return err
+	}
+	return notice.NewSignIn(tx, env.ID, notice.To{User: u.ID, Name: u.Name, Email: u.Email}, from)
 }
 
 // NewDevice makes the cookie text of a browser that has signed in as this

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/sparekey/sparekey/internal/account"
+	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/recovery"
@@ -27,7 +28,7 @@ func (d *Door) accountPage(v *visit, status int, p templates.Page) error {
 	page := templates.Account{Page: p, Name: profile.Name, Email: profile.Email, PendingEmail: profile.PendingEmail, MinLength: profile.MinLength}
 	for _, s := range profile.Sessions {
 		page.Sessions = append(page.Sessions, templates.SessionRow{
-			ID: string(s.ID), Device: device(s.Agent), Network: s.Network, Since: s.MadeAt, LastSeen: s.SeenAt, Current: s.Current,
+			ID: string(s.ID), Device: agent.Words(s.Agent), Network: s.Network, Since: s.MadeAt, LastSeen: s.SeenAt, Current: s.Current,
 		})
 	}
 	for _, e := range profile.Events {

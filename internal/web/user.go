@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
@@ -79,7 +80,7 @@ func whyNoToken(name string, t token.Token, now time.Time) string {
 	case t.ID == "":
 		return first + " has never asked for one."
 	case !t.UsedAt.IsZero():
-		return fmt.Sprintf("The last one was used on %s, from %s.", moment(t.UsedAt), device(t.UsedAgent))
+		return fmt.Sprintf("The last one was used on %s, from %s.", moment(t.UsedAt), agent.Words(t.UsedAgent))
 	case !t.RevokedAt.IsZero():
 		return fmt.Sprintf("The last one ended on %s: %s.", moment(t.RevokedAt), t.RevokedWhy)
 	default:

@@ -46,7 +46,7 @@ func (v *visit) signedIn() bool { return v.live.Session != "" }
 
 // from says where the request came from.
 func (v *visit) from() recovery.From {
-	return recovery.From{Network: v.d.network(v.r), Agent: agent(v.r)}
+	return recovery.From{Network: v.d.network(v.r), Agent: agentOf(v.r)}
 }
 
 func (v *visit) actor() access.Actor {
@@ -162,8 +162,8 @@ func plainValues(values url.Values) error {
 // repair it.
 func (v *visit) link() string { return v.r.PathValue("link") }
 
-// agent gives the browser's name of itself, cut to a length worth storing.
-func agent(r *http.Request) string {
+// agentOf gives the browser's name of itself, cut to a length worth storing.
+func agentOf(r *http.Request) string {
 	a := strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f || c == utf8.RuneError {
 			return -1

@@ -3,6 +3,7 @@ package web
 import (
 	"strings"
 
+	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/mail"
@@ -10,41 +11,6 @@ import (
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
-
-// device says in words what a browser calls itself. It is a guess for people,
-// and decides nothing.
-func device(agent string) string {
-	browser := firstOf(agent, [][2]string{
-		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Firefox", "Firefox"}, {"FxiOS", "Firefox"},
-		{"CriOS", "Chrome"}, {"Chrome", "Chrome"}, {"Safari", "Safari"},
-	})
-	system := firstOf(agent, [][2]string{
-		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"CrOS", "ChromeOS"},
-		{"Macintosh", "Mac"}, {"Linux", "Linux"},
-	})
-	switch {
-	case browser != "" && system != "":
-		return browser + " on " + system
-	case browser != "":
-		return browser
-	case system != "":
-		return system
-	case agent == "":
-		return "A program without a name"
-	default:
-		name, _, _ := strings.Cut(agent, " ")
-		return cut(name, 40)
-	}
-}
-
-func firstOf(agent string, known [][2]string) string {
-	for _, k := range known {
-		if strings.Contains(agent, k[0]) {
-			return k[1]
-		}
-	}
-	return ""
-}
 
 // eventWords says what happened. WHO stands for the actor.
 var eventWords = map[audit.Kind]struct{ text, tone string }{
@@ -112,7 +78,7 @@ func circumstances(e audit.Entry) string {
 		}
 		switch name {
 		case "sessions":
-			parts = append(parts, d[name]+" sessions")
+			parts = append(parts, d[name]+map[bool]string{true: " session", false: " sessions"}[d[name] == "1"])
 		case "why":
 			parts = append(parts, d[name])
 		default:
@@ -120,7 +86,7 @@ func circumstances(e audit.Entry) string {
 		}
 	}
 	if e.Agent != "" {
-		parts = append(parts, device(e.Agent))
+		parts = append(parts, agent.Words(e.Agent))
 	}
 	if e.Network != "" {
 		parts = append(parts, e.Network)

@@ -32,7 +32,8 @@ func newClient(address string) *client {
 type answer struct {
 	status   int
 	location string
-	cookies  []string // name=value
+	cookies  []string      // name=value
+	retry    time.Duration // Retry-After
 	body     []byte
 }
 
@@ -152,6 +153,9 @@ func (c *client) rest(a *answer) error {
 			last = bytes.EqualFold(value, []byte("close"))
 		case bytes.EqualFold(name, []byte("Location")):
 			a.location = string(value)
+		case bytes.EqualFold(name, []byte("Retry-After")):
+			seconds, _ := strconv.Atoi(string(value)) // a date counts as none
+			a.retry = time.Duration(seconds) * time.Second
 		case bytes.EqualFold(name, []byte("Set-Cookie")):
 			pair, _, _ := bytes.Cut(value, []byte(";"))
 			a.cookies = append(a.cookies, string(pair))

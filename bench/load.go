@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -20,6 +21,7 @@ type load struct {
 // outcome is what came of one load.
 type outcome struct {
 	done, failed int
+	refused      int // with errRefused, where a load expects that
 	took         time.Duration
 	latencies    []time.Duration // of those done, sorted
 	why          error           // the first failure
@@ -44,6 +46,9 @@ func percentile(sorted []time.Duration, p float64) time.Duration {
 	}
 	return sorted[min(int(p*float64(len(sorted))), len(sorted)-1)]
 }
+
+// errRefused is the 503 of a full queue.
+var errRefused = errors.New("refused with 503")
 
 // step is one request: n counts all requests of the load, from 0. An error
 // counts as failed.
@@ -81,7 +86,9 @@ func closedLoop(c *client, l load, started time.Time, next *atomic.Int64, do ste
 		}
 		err := do(c, n)
 		now := time.Now()
-		if err != nil {
+		if errors.Is(err, errRefused) {
+			o.refused++
+		} else if err != nil {
 			o.fail(err)
 			if o.done == 0 && o.failed > 20 { // it does not work at all: do not spin
 				return o
@@ -106,6 +113,7 @@ func merge(parts []outcome, took time.Duration) outcome {
 	for _, p := range parts {
 		all.done += p.done
 		all.failed += p.failed
+		all.refused += p.refused
 		if all.why == nil {
 			all.why = p.why
 		}

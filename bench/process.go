@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -169,12 +170,10 @@ func build(folder string) (binary string, megabytes float64, err error) {
 }
 
 func (s *server) environ() []string {
-	var kept []string
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "SPAREKEY_") { // the runner's own settings must not leak in
-			kept = append(kept, v)
-		}
-	}
+	kept := slices.DeleteFunc(os.Environ(), func(v string) bool { // the runner's own settings must not leak in
+		name, _, _ := strings.Cut(v, "=")
+		return strings.HasPrefix(name, "SPAREKEY_") || slices.Contains([]string{"GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GODEBUG"}, name)
+	})
 	return append(kept,
 		"SPAREKEY_LISTEN="+s.address, "SPAREKEY_URL=http://"+s.address, "SPAREKEY_DATABASE="+s.database,
 		"SPAREKEY_KEY_FILE="+filepath.Join(s.folder, "sparekey.key"), "SPAREKEY_SMTP=smtp://"+s.smtp+"?tls=none",

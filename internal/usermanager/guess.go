@@ -26,6 +26,9 @@ func guess(tx *db.Tx, env id.Environment, key string) (*Guess, error) {
 	best, bestCost := (*Guess)(nil), tooFar
 	seen := map[id.User]bool{}
 	for _, words := range searches(local, domain) {
+		if bestCost < twoLetters {
+			break // nothing that is found later comes much nearer
+		}
 		users, err := user.List(tx, env, user.Filter{Words: words, Limit: candidatesOf})
 		if err != nil {
 			return nil, err
@@ -43,16 +46,22 @@ func guess(tx *db.Tx, env id.Environment, key string) (*Guess, error) {
 	return best, nil
 }
 
-// searches gives what to look for: the name at any domain; its half, third and
-// last letter at this domain; and, since two mistakes leave one of three pieces
-// whole, each third that is long enough. All are texts without a space, so that
-// the trigram index serves them or, for a common one, the walk ends soon.
+// searches gives what to look for, the likeliest first: the name at any domain,
+// its half, third or last letter before the @ and, since two mistakes leave one
+// of three pieces whole, each third that is long enough. All are short texts
+// without a space, so that the trigram index serves them or, for a common one,
+// the walk ends soon; the domain would cost time and tell little in a company.
 func searches(local, domain string) []string {
 	letters := []rune(local)
 	n := len(letters)
-	all := []string{local + "@"}
-	for _, cut := range []int{n / 2, n * 2 / 3, max(n-1, 0)} {
-		all = append(all, string(letters[cut:])+"@"+domain)
+	start := "@"
+	for _, first := range domain {
+		start += string(first)
+		break
+	}
+	all := []string{local + "@", string(letters[n/2:]) + start, string(letters[n*2/3:]) + start}
+	if n < 6 {
+		all = append(all, string(letters[max(n-1, 0):])+start)
 	}
 	for i := range 3 {
 		if piece := letters[n*i/3 : n*(i+1)/3]; len(piece) >= 3 {
@@ -62,8 +71,11 @@ func searches(local, domain string) []string {
 	return all
 }
 
-// tooFar is the cost of an address that is no guess.
-const tooFar = 100
+// The cost of two wrong letters, and of an address that is no guess.
+const (
+	twoLetters = 3
+	tooFar     = 100
+)
 
 // compare tells how far a typed address is from a real one, and why it may be meant.
 func compare(typed, real string) (int, string) {
@@ -81,7 +93,7 @@ func compare(typed, real string) (int, string) {
 	case typedDomain == realDomain && far == 1:
 		return 2, "one letter differs"
 	case typedDomain == realDomain && far == 2 && len([]rune(realLocal)) > 4:
-		return 3, "two letters differ"
+		return twoLetters, "two letters differ"
 	case typedLocal == realLocal:
 		return 4, "same name at " + realDomain
 	default:

@@ -54,6 +54,9 @@ func (m *UserManager) Activate(ctx context.Context, actor access.Actor, env envi
 func (m *UserManager) EndSessions(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (user.User, int, error) {
 	ended := 0
 	u, err := m.change(ctx, actor, env, userID, access.EndSessions, func(tx *db.Tx, u user.User) (err error) {
+		if u.State != user.Active {
+			return fault.New(fault.Conflict, "%s cannot be signed in: the account is %s.", u.Name, u.State)
+		}
 		if ended, err = session.EndAll(tx, env.ID, u.ID, "", session.EndedByAdmin); err != nil || ended == 0 {
 			return err
 		}

@@ -89,30 +89,6 @@ func TestUnmatchedIsForClientAdmins(t *testing.T) {
 	})
 }
 
-func TestGuessingIsQuickAmongMany(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, "sqlite", t.TempDir()+"/x.db")
-	w.update(func(tx *db.Tx) error {
-		for i := range 5000 {
-			a, err := address.Parse(fmt.Sprintf("person%d@acme.example", i))
-			if err != nil {
-				return err
-			}
-			if _, err := user.Create(tx, w.env.ID, user.New{Email: a, Name: fmt.Sprintf("Person %d", i), Role: access.Member, State: user.Invited}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	for i := range 5 {
-		w.asked(fmt.Sprintf("persn%d@acme.example", i))
-	}
-	begun := time.Now()
-	_, err := w.List(t.Context(), w.admin, w.env, user.Filter{})
-	require.NoError(t, err)
-	t.Log("list with five guesses among 5,000:", time.Since(begun))
-}
-
 func TestShowIsForScripts(t *testing.T) {
 	eachDB(t, func(t *testing.T, w *world) {
 		show := func() string {

@@ -108,7 +108,7 @@ func (c policySet) values() (map[string]string, error) {
 		}
 		name = settingName(name)
 		if _, twice := values[name]; twice {
-			return nil, usageError(fmt.Sprintf("%s is given twice", name))
+			return nil, usageError(fmt.Sprintf("The setting %s is given twice", name))
 		}
 		values[name] = value
 	}

@@ -67,24 +67,31 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		kong.Description("Login, user management and account recovery."),
 		kong.Writers(t.out, t.err),
 		kong.Exit(func(int) { helped = true }),
-		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 100}),
 		kong.ExplicitGroups([]kong.Group{configurationGroup}),
 		kong.Bind(t, settings),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
+	if len(args) == 0 {
+		return t.lost(parser)
+	}
 	parsed, err := parser.Parse(args)
 	if helped {
 		return done
 	}
 	if err != nil {
-		return t.misused(err)
+		var parsing *kong.ParseError
+		if errors.As(err, &parsing) {
+			parsed = parsing.Context
+		}
+		return t.misused(err, parsed)
 	}
 	err = parsed.Run()
 	switch {
 	case err == nil:
 		return done
 	case errors.As(err, new(usageError)):
-		return t.misused(err)
+		return t.misused(err, parsed)
 	}
 	_, _ = fmt.Fprintln(t.err, sentence(err))
 	return failed
@@ -95,14 +102,24 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-func (t *terminal) misused(err error) int {
+// misused says what was wrong and where to read on.
+func (t *terminal) misused(err error, c *kong.Context) int {
 	command := "sparekey"
-	var parsing *kong.ParseError
-	if errors.As(err, &parsing) && parsing.Context != nil && parsing.Context.Selected() != nil {
-		command = parsing.Context.Selected().FullPath()
+	if c != nil && c.Selected() != nil {
+		command = c.Selected().FullPath()
 	}
-	said := strings.TrimRight(err.Error(), ".")
-	_, _ = fmt.Fprintf(t.err, "%s. See: %s --help\n", upperFirst(said), command)
+	said := strings.TrimSuffix(upperFirst(err.Error()), ".")
+	if rest, cut := strings.CutSuffix(said, ", .."); cut { // the parser ends a long list with dots
+		said = rest + " and others"
+	}
+	_, _ = fmt.Fprintf(t.err, "%s. See: %s --help\n", said, command)
+	return misuse
+}
+
+// lost tells somebody who named no command what there is.
+func (t *terminal) lost(parser *kong.Kong) int {
+	parser.Stdout = t.err
+	_, _ = parser.Parse([]string{"--help"}) // prints
 	return misuse
 }
 

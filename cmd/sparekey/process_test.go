@@ -1,0 +1,220 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/app"
+)
+
+// process is the program as a process of its own; testscript put it in the PATH.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	ended  chan error
+	stdout *bufio.Scanner
+	stderr *bufio.Scanner
+}
+
+// start runs the program in a folder. Of what it prints the test reads what it waits for.
+func start(t *testing.T, dir string, args ...string) *process {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, "sparekey", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	errs, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	return &process{t: t, cmd: cmd, stdout: bufio.NewScanner(out), stderr: bufio.NewScanner(errs)}
+}
+
+// read gives the first match on a line of the output.
+func (p *process) read(from *bufio.Scanner, pattern string) string {
+	p.t.Helper()
+	want := regexp.MustCompile(pattern)
+	var seen []string
+	for from.Scan() {
+		if found := want.FindStringSubmatch(from.Text()); found != nil {
+			return found[len(found)-1]
+		}
+		seen = append(seen, from.Text())
+	}
+	require.Fail(p.t, "the process ended without "+pattern, strings.Join(seen, "\n"))
+	return ""
+}
+
+// stop sends a signal, wants the process to end well and soon, and gives the rest of its log.
+func (p *process) stop(signal os.Signal) string {
+	p.t.Helper()
+	begin := time.Now()
+	require.NoError(p.t, p.cmd.Process.Signal(signal))
+	var rest bytes.Buffer
+	for p.stderr.Scan() {
+		rest.WriteString(p.stderr.Text() + "\n")
+	}
+	require.NoError(p.t, p.cmd.Wait(), rest.String())
+	require.Less(p.t, time.Since(begin), 5*time.Second)
+	return rest.String()
+}
+
+func get(t *testing.T, address string) (int, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	require.NoError(t, err)
+	res, err := (&http.Client{}).Do(r)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, res.Body.Close()) }()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(body)
+}
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		p := start(t, o.dir, "serve", "--listen", "127.0.0.1:0")
+		address := p.read(p.stderr, `msg=serving address=(\S+)`)
+		p.read(p.stderr, `links in mails begin with .* url=(http://localhost:8080)`)
+		status, _ := get(t, "http://"+address+"/readyz")
+		require.Equal(t, http.StatusOK, status)
+		require.NotContains(t, p.stop(signal), "ERROR")
+		require.False(t, p.stdout.Scan(), "the log is no data")
+	}
+	info, err := os.Stat(filepath.Join(o.dir, "sparekey.key"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	// Without the key file that was made with the database it does not start.
+	require.NoError(t, os.Remove(filepath.Join(o.dir, "sparekey.key")))
+	status, stdout, stderr := o.try("", "serve", "--listen", "127.0.0.1:0", "--log", "error")
+	require.Equal(t, failed, status)
+	require.Empty(t, stdout)
+	require.Regexp(t, `^The key file \S+ is missing\. [^\n]+\n$`, stderr)
+}
+
+func TestServeSaysWhyNot(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	for _, command := range []string{"serve", "demo"} {
+		status, _, stderr := o.try("", command, "--listen", l.Addr().String())
+		require.Equal(t, failed, status)
+		require.Regexp(t, `^Another program listens on `+l.Addr().String()+` already\.[^\n]+\n$`, stderr)
+	}
+	require.NoFileExists(t, o.database(), "a server that cannot serve leaves the database alone")
+
+	status, _, stderr := o.try("", "serve", "--listen", "127.0.0.1:0", "--no-migrate")
+	require.Equal(t, failed, status)
+	require.Contains(t, stderr, "Run: sparekey migrate")
+	require.Contains(t, o.do("", "migrate"), "up to date now")
+	require.Equal(t, "The database is up to date.\n", o.do("", "migrate"))
+	require.Equal(t, "{\n  \"steps\": 0\n}\n", o.do("", "migrate", "--json"))
+}
+
+func TestServeLogsAsJSON(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	p := start(t, o.dir, "serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--url", "https://login.example.com")
+	line := p.read(p.stderr, `.*"serving".*`)
+	var entry struct{ Address, URL string }
+	require.NoError(t, json.Unmarshal([]byte(line), &entry))
+	require.Equal(t, "https://login.example.com", entry.URL)
+	require.NotContains(t, p.stop(syscall.SIGTERM), "public address", "it was set")
+}
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := start(t, dir, "demo", "--listen", "127.0.0.1:0")
+	login := p.read(p.stdout, `Log in\s+(http://localhost:\d+/acme/login)$`)
+	p.read(p.stdout, `User Manager\s+(http://localhost:\d+/acme/users)$`)
+	box := p.read(p.stdout, `Inbox\s+(http://127\.0\.0\.1:\d+/)$`)
+	for _, words := range []string{app.DemoAdmin, app.DemoHelpdesk, app.DemoMember, app.DemoPassword, `Action for Jane Doe`, `forgotten when you stop`} {
+		p.read(p.stdout, regexp.QuoteMeta(words))
+	}
+	status, page := get(t, login)
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, page, "I forgot my password")
+
+	// Somebody asks, and the mail is in the inbox with a link to this server.
+	ask(t, strings.TrimSuffix(login, "login")+"forgot-password", app.DemoMember)
+	require.Eventually(t, func() bool {
+		_, mails := get(t, box+"api/mails")
+		return strings.Contains(mails, "Reset your password") && strings.Contains(mails, strings.TrimSuffix(login, "login")+"reset-password/")
+	}, 10*time.Second, 20*time.Millisecond)
+
+	require.Empty(t, p.stop(os.Interrupt))
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left, "everything is forgotten")
+}
+
+// ask sends the form of I forgot my password, as a browser does.
+func ask(t *testing.T, address, email string) {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(url.Values{"email": {email}}.Encode()))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	res, err := (&http.Client{Jar: jar, Timeout: 10 * time.Second}).Do(r)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusOK, res.StatusCode)
+}
+
+// TestDemoKeepsItsData in the folder it is given, and what was changed there.
+func TestDemoKeepsItsData(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	demo := func() {
+		p := start(t, o.dir, "demo", "--listen", "127.0.0.1:0", "--data", o.dir)
+		p.read(p.stdout, `The data stays in`)
+		p.stop(syscall.SIGTERM)
+	}
+	demo()
+	o.do("", "user", "delete", "--environment", "acme", "--email", "wei.chen@acme.example")
+	o.do("", "user", "create", "--environment", "acme", "--email", "new@acme.example", "--name", "Nele New")
+	before := o.do("", "user", "list", "--environment", "acme", "--json")
+	demo()
+	require.Equal(t, before, o.do("", "user", "list", "--environment", "acme", "--json"))
+	require.NotContains(t, before, "wei.chen")
+}
+
+// TestDemoIsAtHomeAnywhere: what is configured for a server beside it is not its business.
+func TestDemoIsAtHomeAnywhere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "sparekey.yaml"), []byte("database: postgres://db/production\nkey_file: k\n"), 0o600))
+	p := start(t, dir, "demo", "--listen", "127.0.0.1:0")
+	p.read(p.stdout, `Log in`)
+	p.stop(syscall.SIGTERM)
+}

@@ -36,6 +36,7 @@ const (
 	RoleChanged   = "role changed"
 	Deactivated   = "deactivated"
 	NotMe         = "this was not me"
+	Expired       = "expired" // never stored: told by Resume
 )
 
 // Life says how long a session may last.
@@ -112,8 +113,11 @@ func Resume(tx *db.Tx, slug, text string) (Live, error) {
 	switch {
 	case !l.EndedAt.IsZero():
 		return l, fault.New(fault.NotFound, "%s", l.EndedWhy)
-	case l.State != "active" || !l.SuspendedAt.IsZero() || !l.Expires().After(tx.Now()):
+	case l.State != "active" || !l.SuspendedAt.IsZero():
 		return l, fault.New(fault.NotFound, "")
+	case !l.Expires().After(tx.Now()):
+		l.EndedWhy = Expired
+		return l, fault.New(fault.NotFound, "%s", l.EndedWhy)
 	}
 	return l, nil
 }

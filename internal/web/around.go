@@ -188,8 +188,8 @@ func (v *visit) toLogin() error {
 	if v.r.Method == http.MethodGet {
 		to += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
 	}
-	if v.ended != "" {
-		v.flash(flash{Info: templates.InfoSessionEnded})
+	if info := endedInfo(v.ended); info != "" {
+		v.flash(flash{Info: info})
 	}
 	return v.redirect(to)
 }

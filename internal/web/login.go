@@ -10,6 +10,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/session"
 	"github.com/sparekey/sparekey/internal/signin"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
@@ -44,13 +45,28 @@ func (d *Door) showLogin(v *visit) error {
 	page := templates.Login{
 		Page: v.page(), Email: f.Email, Next: next, Info: f.Info, Suspended: v.env.Suspended(), HelpLine: v.env.Policy.HelpLine,
 	}
-	if page.Info == "" && v.ended != "" && v.ended != "signed out" {
-		page.Info = templates.InfoSessionEnded
+	if page.Info == "" {
+		page.Info = endedInfo(v.ended)
 	}
 	if page.Email == "" {
 		page.Email = cut(v.r.URL.Query().Get("email"), 254)
 	}
 	return v.show(http.StatusOK, templates.LoginPage(page))
+}
+
+// endedInfo is what the login page says to somebody whose session has ended:
+// whoever has its cookie owned it, and may know why.
+func endedInfo(why string) string {
+	switch why {
+	case "", session.SignedOut:
+		return ""
+	case session.PasswordReset, session.PasswordSet:
+		return templates.InfoSessionEnded
+	case session.Expired:
+		return templates.InfoSessionExpired
+	default:
+		return templates.InfoSessionClosed
+	}
 }
 
 func (d *Door) submitLogin(v *visit) error {

@@ -42,10 +42,13 @@ func (d *Door) submitUserAction(v *visit) error {
 		_, err := d.Recovery.EndLink(ctx, actor, v.env, userID, v.form.Get("link"))
 		return v.done(userID, "The link is ended.", err)
 	case templates.ActionEdit:
+		if _, err := d.editable(v); err != nil {
+			return err
+		}
 		return v.redirect(v.at("users", string(userID), "edit"))
 	case templates.ActionEndSessions:
 		u, n, err := d.UserManager.EndSessions(ctx, actor, v.env, userID)
-		return v.done(userID, fmt.Sprintf("%s is signed out: %d sessions ended.", u.Name, n), err)
+		return v.done(userID, signedOut(u.Name, n), err)
 	case templates.ActionDeactivate:
 		u, _, err := d.UserManager.Deactivate(ctx, actor, v.env, userID)
 		return v.done(userID, u.Name+" is deactivated.", err)
@@ -130,6 +133,17 @@ func sessionsSentence(n int, name string) string {
 		return "Ends 1 session of " + name + "."
 	default:
 		return fmt.Sprintf("Ends %d sessions of %s.", n, name)
+	}
+}
+
+func signedOut(name string, n int) string {
+	switch n {
+	case 0:
+		return name + " was not signed in anywhere."
+	case 1:
+		return name + " is signed out: 1 session ended."
+	default:
+		return fmt.Sprintf("%s is signed out: %d sessions ended.", name, n)
 	}
 }
 

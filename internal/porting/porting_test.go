@@ -321,7 +321,7 @@ func TestAnInterruptedImportLeavesNothing(t *testing.T) {
 
 func TestAnAddressTakenBetweenThePassesUndoesAll(t *testing.T) {
 	eachDB(t, func(t *testing.T, w *world) {
-		var taken error = errors.New("not tried")
+		taken := errors.New("not tried")
 		text := many(700)
 		sum, err := w.Import(t.Context(), access.Operator(), w.env, strings.NewReader(text), porting.ImportOptions{Progress: func(done int) {
 			if done == 700 && taken != nil && taken.Error() == "not tried" {

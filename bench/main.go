@@ -76,7 +76,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
-	if err := run(s); err != nil {
+	if _, err := run(s); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -119,7 +119,7 @@ func readFlags() (settings, error) {
 	return s, nil
 }
 
-func run(s settings) (err error) {
+func run(s settings) (r *report, err error) {
 	b := &bench{
 		settings: s, rounds: 3, length: 2 * time.Second, family: newChildren(),
 		report: &report{started: time.Now(), json: s.json}, random: rand.New(rand.NewPCG(1, 2)),
@@ -128,7 +128,7 @@ func run(s settings) (err error) {
 		b.rounds, b.length = 1, 300*time.Millisecond
 	}
 	if b.folder, err = os.MkdirTemp(s.folder, "sparekey-bench-"); err != nil {
-		return err
+		return nil, err
 	}
 	end := func() {
 		b.family.killAll()
@@ -145,7 +145,7 @@ func run(s settings) (err error) {
 
 	about, err := b.setUp()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var failed error
 	for _, o := range operations {
@@ -158,7 +158,7 @@ func run(s settings) (err error) {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", o.name, err))
 		}
 	}
-	return errors.Join(b.report.print(os.Stdout, about), failed)
+	return b.report, errors.Join(b.report.print(os.Stdout, about), failed)
 }
 
 // setUp builds, seeds and starts the server, and says what is measured.

@@ -60,6 +60,7 @@ const (
 	OpenUserManager Action = "open the User Manager"
 	SeeUnmatched    Action = "see requests that matched nobody"
 	ChangeSettings  Action = "change settings"
+	AnswerApproval  Action = "agree to what another Client Admin asks"
 	CreateUser      Action = "create users"
 
 	SeeTimeline      Action = "see a timeline"

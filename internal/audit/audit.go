@@ -47,6 +47,9 @@ const (
 	AddressUndone    Kind = "address change undone"
 	Deactivated      Kind = "user deactivated"
 	Activated        Kind = "user activated"
+	ApprovalAsked    Kind = "approval asked" // for an act on another Client Admin
+	ApprovalGiven    Kind = "approval given"
+	ApprovalDeclined Kind = "approval declined"
 	UserDeleted      Kind = "user deleted"
 	EnvironmentMade  Kind = "environment created"
 	Suspended        Kind = "environment suspended"

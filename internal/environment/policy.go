@@ -27,6 +27,7 @@ type Policy struct {
 	LinkLife          time.Duration  // how long a reset link works: 10 minutes to 24 hours
 	InvitationLife    time.Duration  // how long an invitation works: 1 to 14 days
 	AdminLinks        AdminLinks     // whether an admin gets a reset link
+	SecondAdmin       bool           // acts on another Client Admin need a second one's agreement
 	PasswordMinLength int            // characters, 8 to 15
 	SignedInAfter     bool           // a reset signs the user in, where that is safe
 	SessionIdle       time.Duration  // without use: 5 minutes to 30 days
@@ -70,6 +71,17 @@ var Settings = []Setting{
 		"admin_links", "existing-token, mint or off", "whether Reset Password shows an admin a link",
 		func(p Policy) string { return string(p.AdminLinks) },
 		func(p *Policy, v string) error { return oneOf(v, &p.AdminLinks, ExistingToken, Mint, Off) },
+	},
+	{
+		"second_admin", "on or off", "whether resetting another Client Admin, or changing their address or role, needs a second one's agreement",
+		func(p Policy) string { return onOff(p.SecondAdmin) },
+		func(p *Policy, v string) error {
+			p.SecondAdmin = v == "on"
+			if v != "on" && v != "off" {
+				return errRange
+			}
+			return nil
+		},
 	},
 	{
 		"password_min_length", "8 to 15", "the fewest characters of a password",
@@ -198,6 +210,13 @@ func readPolicy(stored string) (Policy, error) {
 		}
 	}
 	return p, nil
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }
 
 // short writes a duration as people do: 24h, 90m.

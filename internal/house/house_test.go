@@ -54,8 +54,9 @@ var levels = map[string]int{
 	"internal/throttle":    records,
 	"internal/token":       records,
 
-	"internal/notice": composed,
-	"internal/user":   composed,
+	"internal/approval": composed,
+	"internal/notice":   composed,
+	"internal/user":     composed,
 
 	"internal/account":     verbs,
 	"internal/delivery":    verbs,

@@ -19,6 +19,7 @@ type (
 	Session     string // the public id of a session: for lists, never the cookie
 	Event       string
 	Job         string
+	Approval    string
 )
 
 // kind lists every id type, so that New serves them all.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/approval"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
@@ -25,7 +26,10 @@ type AdminLink struct {
 	Live   []token.Link // all links that work now, newest first
 	Mine   string       // the id of the link shown, among Live
 	Again  bool         // the link was shown to this actor before
-	Last   token.Token  // if there is no live token: the newest there was, or zero
+	// Waiting: the policy wants a second Client Admin's agreement first, which
+	// has been asked for; there is no Text.
+	Waiting bool
+	Last    token.Token // if there is no live token: the newest there was, or zero
 }
 
 // NoToken is the sentence for a user without a live token.
@@ -53,6 +57,12 @@ func (r *Recovery) ResetPassword(ctx context.Context, actor access.Actor, env en
 			return err
 		}
 		out.User = u
+		if env.Policy.SecondAdmin && approval.Needed(actor, u.Target()) {
+			given, err := approval.Given(tx, env.ID, actor, u.ID)
+			if out.Waiting = !given; err != nil || out.Waiting {
+				return err
+			}
+		}
 		link, err = r.adminLink(tx, actor, env, u, mayMint && env.Policy.AdminLinks == environment.Mint)
 		if errors.Is(err, db.ErrNone) {
 			out.Last, err = token.Newest(tx, env.ID, u.ID)

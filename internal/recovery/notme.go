@@ -70,13 +70,23 @@ func findNotMe(tx *db.Tx, env environment.Environment, link string) (token.Link,
 		}
 		return l, u, t, &Unusable{Reason: Cancelled, At: l.EndedAt, Why: l.EndedWhy}
 	}
-	if u, err = user.Lock(tx, env.ID, l.User); err != nil {
+	if u, err = user.Find(tx, env.ID, l.User); err != nil {
 		return l, u, t, goneWithUser(err)
 	}
 	if l.Token != "" {
 		t, err = token.ByID(tx, env.ID, l.Token)
 	}
 	return l, u, t, ignoreNone(err)
+}
+
+// lockNotMe locks the user of a link, so that of many who press at once one
+// finds it working.
+func lockNotMe(tx *db.Tx, env environment.Environment, link string) error {
+	l, err := token.FindLink(tx, env.ID, link)
+	if err == nil {
+		_, err = user.Lock(tx, env.ID, l.User)
+	}
+	return goneWithUser(err)
 }
 
 func describe(l token.Link, u user.User, t token.Token) NotMe {
@@ -103,6 +113,9 @@ func (r *Recovery) ThisWasNotMe(ctx context.Context, env environment.Environment
 	}
 	var page NotMe
 	err = r.DB.Update(ctx, func(tx *db.Tx) error {
+		if err := lockNotMe(tx, env, id); err != nil {
+			return err
+		}
 		l, u, t, err := findNotMe(tx, env, id)
 		if err != nil {
 			return err
@@ -116,6 +129,11 @@ func (r *Recovery) ThisWasNotMe(ctx context.Context, env environment.Environment
 			return err
 		}
 		if page.UndoAddress != "" {
+			// What was mailed since may have gone to whoever changed the address,
+			// and must not undo this. The owner's older links stay.
+			if err := token.EndNoticesSince(tx, env.ID, u.ID, secret.NotMe, l.MadeAt, token.NotMe); err != nil {
+				return err
+			}
 			if u, err = undoAddress(tx, env, u, page.UndoAddress, event.Actor); err != nil {
 				return err
 			}

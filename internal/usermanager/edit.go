@@ -5,6 +5,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/approval"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
@@ -29,6 +30,7 @@ type Edited struct {
 	Renamed       bool
 	RoleChanged   bool
 	SessionsEnded int    // by the change of role
+	Waiting       bool   // a second Client Admin's agreement was asked for first; nothing has changed
 	AddressAsked  string // the new address, which counts once it is confirmed
 }
 
@@ -62,6 +64,10 @@ func (m *UserManager) Edit(ctx context.Context, actor access.Actor, env environm
 		if err := together(errName, errEmail, checkRole(c.Role)); err != nil {
 			return err
 		}
+		if waits, err := waits(tx, actor, env, u, c.Role != u.Role || c.Email != u.Email); err != nil || waits {
+			e = Edited{User: u, Waiting: waits}
+			return err
+		}
 		if err := e.rename(tx, actor, env, u, name); err != nil {
 			return err
 		}
@@ -78,6 +84,16 @@ func (m *UserManager) Edit(ctx context.Context, actor access.Actor, env environm
 		return err
 	})
 	return e, err
+}
+
+// waits tells whether a change of role or address must wait for the agreement
+// of a second Client Admin.
+func waits(tx *db.Tx, actor access.Actor, env environment.Environment, u user.User, identity bool) (bool, error) {
+	if !identity || !env.Policy.SecondAdmin || IdentityLocked(env) != "" || !approval.Needed(actor, u.Target()) {
+		return false, nil
+	}
+	given, err := approval.Given(tx, env.ID, actor, u.ID)
+	return !given, err
 }
 
 func (e *Edited) rename(tx *db.Tx, actor access.Actor, env environment.Environment, u user.User, name string) error {

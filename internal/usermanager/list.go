@@ -17,6 +17,7 @@ import (
 type Page struct {
 	Rows      []Row
 	Next      *user.Place // where the next page begins; nil at the end
+	Approvals []Approval  // for a Client Admin on the first page: questions to answer
 	Unmatched []Unmatched // for a Client Admin on the first page: the newest that fit the search
 }
 
@@ -77,7 +78,10 @@ func (m *UserManager) List(ctx context.Context, actor access.Actor, env environm
 			return err
 		}
 		if f.After == (user.Place{}) && access.May(actor, env.ID, access.SeeUnmatched) {
-			p.Unmatched, err = unmatched(tx, env.ID, f.Words, recentUnmatched)
+			if p.Approvals, err = approvals(tx, actor, env); err != nil {
+				return err
+			}
+			p.Unmatched, err = unmatched(tx, actor, env.ID, f.Words, recentUnmatched)
 		}
 		return err
 	})

@@ -20,7 +20,7 @@ type Unmatched struct {
 	Asked   int       `db:"asked"`       // how often
 	FirstAt time.Time `db:"first_at"`
 	LastAt  time.Time `db:"last_at"`
-	Guess   *Guess    // who was probably meant; nil if nobody comes near
+	Guess   *Guess    // who was probably meant; nil if nobody comes near, or the actor does
 }
 
 // Unmatched addresses are kept for 30 days; of an environment's at most 1,000,
@@ -38,14 +38,15 @@ func (m *UserManager) Unmatched(ctx context.Context, actor access.Actor, env env
 	}
 	var all []Unmatched
 	err := m.DB.View(ctx, func(tx *db.Tx) (err error) {
-		all, err = unmatched(tx, env.ID, "", min(limit, mostUnmatched))
+		all, err = unmatched(tx, actor, env.ID, "", min(limit, mostUnmatched))
 		return err
 	})
 	return all, err
 }
 
-// unmatched gives those of the newest whose address contains all the words.
-func unmatched(tx *db.Tx, env id.Environment, words string, limit int) ([]Unmatched, error) {
+// unmatched gives those of the newest whose address contains all the words. The
+// actor is nobody's guess: one sends no link to oneself.
+func unmatched(tx *db.Tx, actor access.Actor, env id.Environment, words string, limit int) ([]Unmatched, error) {
 	newest, err := db.All[Unmatched](tx, `SELECT address_key, address, asked, first_at, last_at FROM unmatched
 		WHERE environment_id = $1 AND last_at > $2 ORDER BY last_at DESC, address_key LIMIT $3`, env, tx.Now().Add(-keepUnmatched), mostUnmatched)
 	if err != nil {
@@ -61,6 +62,9 @@ func unmatched(tx *db.Tx, env id.Environment, words string, limit int) ([]Unmatc
 		}
 		if u.Guess, err = guess(tx, env, u.Key); err != nil {
 			return nil, err
+		}
+		if u.Guess != nil && u.Guess.User == actor.User {
+			u.Guess = nil
 		}
 		all = append(all, u)
 	}

@@ -55,6 +55,7 @@ func Routes() []Route {
 		{http.MethodGet, "/{environment}/users", SignedIn, false, (*Door).showUserManager},
 		{http.MethodGet, "/{environment}/users/new", SignedIn, false, (*Door).showUserCreate},
 		{http.MethodPost, "/{environment}/users/new", SignedIn, false, (*Door).submitUserCreate},
+		{http.MethodPost, "/{environment}/users/approvals", SignedIn, false, (*Door).submitApproval},
 		{http.MethodPost, "/{environment}/users/unmatched", SignedIn, false, (*Door).submitUnmatched},
 		{http.MethodGet, "/{environment}/users/{id}", SignedIn, false, (*Door).showUser},
 		{http.MethodPost, "/{environment}/users/{id}", SignedIn, false, (*Door).submitUserAction},

@@ -13,7 +13,7 @@ import (
 
 // settingOf maps the fields of the form to the names of the policy.
 var settingOf = []struct{ field, setting string }{
-	{"link_life", "link_life"}, {"admin_links", "admin_links"}, {"min_length", "password_min_length"},
+	{"link_life", "link_life"}, {"admin_links", "admin_links"}, {"second_admin", "second_admin"}, {"min_length", "password_min_length"},
 	{"after_reset", "after_reset"}, {"help_line", "help_line"}, {"help_email", "help_email"}, {"accent", "accent"},
 }
 
@@ -33,7 +33,7 @@ func settingsForm(p templates.Page, policy environment.Policy) templates.Setting
 	}
 	p.Nav.Current = "settings"
 	return templates.Settings{
-		Page: p, LinkLife: get["link_life"], InvitationDays: int(policy.InvitationLife / (24 * time.Hour)), AdminLinks: get["admin_links"],
+		Page: p, LinkLife: get["link_life"], InvitationDays: int(policy.InvitationLife / (24 * time.Hour)), AdminLinks: get["admin_links"], SecondAdmin: get["second_admin"],
 		MinLength: policy.PasswordMinLength, AfterReset: get["after_reset"], HelpLine: policy.HelpLine, HelpEmail: policy.HelpEmail, Accent: policy.Accent,
 	}
 }

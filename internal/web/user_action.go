@@ -155,6 +155,9 @@ func (d *Door) resetPasswordLink(v *visit, userID id.User) error {
 		return err
 	}
 	v.noReferrer()
+	if link.Waiting {
+		return v.waiting(link.User.Name)
+	}
 	if link.Text == "" {
 		return d.noToken(v, link)
 	}
@@ -182,6 +185,13 @@ func (d *Door) resetPasswordLink(v *visit, userID id.User) error {
 		page.Links = append(page.Links, row)
 	}
 	return v.show(http.StatusOK, templates.ResetPasswordLinkPage(page))
+}
+
+// waiting says that a second Client Admin has to agree first.
+func (v *visit) waiting(name string) error {
+	m := message("A second Client Admin has to agree", name+" is a Client Admin, and the settings of this environment want two of you for this. Your question now stands in the User Manager of every other Client Admin. Once one of them agrees, do this again within an hour.")
+	m.Page, m.ActionWords, m.ActionURL = v.page(), "Back to the User Manager", v.at("users")
+	return v.show(http.StatusConflict, templates.MessagePage(m))
 }
 
 // handover is a text ready to send with the link.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/fault"
-	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
 	"github.com/sparekey/sparekey/internal/web/templates"
@@ -90,7 +89,10 @@ func (d *Door) submitUserEdit(v *visit) error {
 	if f := fault.As(err); f != nil && len(f.Fields) > 0 {
 		return v.show(statuses[f.Kind], templates.UserEditPage(v.editForm(v.refused(f), u, cut(c.Name, 200), cut(c.Email, 254), string(c.Role))))
 	}
-	return v.done(id.User(u.ID), editedWords(edited), err)
+	if err == nil && edited.Waiting {
+		return v.waiting(u.Name)
+	}
+	return v.done(u.ID, editedWords(edited), err)
 }
 
 func editedWords(e usermanager.Edited) string {

@@ -38,7 +38,7 @@ func (d *Door) showUserManager(v *visit) error {
 func (v *visit) userManager(f user.Filter, list usermanager.Page) templates.UserManager {
 	page := templates.UserManager{
 		Page: v.page(), Query: f.Words, Role: string(f.Role), State: string(f.State),
-		CanCreate: access.May(v.actor(), v.env.ID, access.CreateUser), UnmatchedAction: v.at("users", "unmatched"),
+		ApprovalsAction: v.at("users", "approvals"), CanCreate: access.May(v.actor(), v.env.ID, access.CreateUser), UnmatchedAction: v.at("users", "unmatched"),
 	}
 	page.Nav.Current = "users"
 	for _, r := range list.Rows {
@@ -57,6 +57,11 @@ func (v *visit) userManager(f user.Filter, list usermanager.Page) templates.User
 		address.Set("after", list.Next.SortKey)
 		address.Set("id", string(list.Next.User))
 		page.NextURL = v.at("users") + "?" + address.Encode()
+	}
+	for _, a := range list.Approvals {
+		page.Approvals = append(page.Approvals, templates.ApprovalRow{
+			ID: string(a.ID), UserID: string(a.User.ID), UserName: a.User.Name, AskedBy: a.AskedByName, AskedAt: a.AskedAt,
+		})
 	}
 	for _, u := range list.Unmatched {
 		page.Unmatched = append(page.Unmatched, unmatchedRow(u))
@@ -123,17 +128,40 @@ func mailHealth(m usermanager.Mail) templates.MailHealth {
 	return templates.MailHealth{Tone: tone, Words: words}
 }
 
+// submitApproval agrees to another Client Admin's question, or declines it.
+func (d *Door) submitApproval(v *visit) error {
+	agree := v.form.Get("do") == "agree"
+	a, err := d.UserManager.AnswerApproval(v.ctx(), v.actor(), v.env, id.Approval(v.form.Get("approval")), agree)
+	if err != nil {
+		return err
+	}
+	words := "You declined. " + a.AskedByName + " can ask again."
+	if agree {
+		words = "You agreed. " + a.AskedByName + " has an hour for it."
+	}
+	v.flash(flash{Words: words})
+	return v.redirect(v.at("users"))
+}
+
 // submitUnmatched sends a link to the user who was probably meant, or forgets
 // the request.
 func (d *Door) submitUnmatched(v *visit) error {
 	key := v.form.Get("request")
-	if v.form.Get("do") == "ignore" {
+	switch v.form.Get("do") {
+	case "ignore":
 		if err := d.UserManager.IgnoreUnmatched(v.ctx(), v.actor(), v.env, key); err != nil {
 			return err
 		}
 		v.flash(flash{Words: "The request is taken off the list."})
 		return v.redirect(v.at("users"))
+	case "send":
+		return d.sendToGuess(v, key)
+	default:
+		return errMalformed
 	}
+}
+
+func (d *Door) sendToGuess(v *visit, key string) error {
 	all, err := d.UserManager.Unmatched(v.ctx(), v.actor(), v.env, 1000)
 	if err != nil {
 		return err

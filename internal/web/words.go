@@ -41,6 +41,9 @@ var eventWords = map[audit.Kind]struct{ text, tone string }{
 	audit.AddressChanged:   {"New address confirmed", templates.ToneWait},
 	audit.AddressUndone:    {"Change of address undone", templates.ToneWait},
 	audit.Deactivated:      {"Deactivated by WHO", templates.ToneBad},
+	audit.ApprovalAsked:    {"A second Client Admin's agreement asked for by WHO", templates.ToneWait},
+	audit.ApprovalGiven:    {"WHO agreed", templates.ToneWait},
+	audit.ApprovalDeclined: {"WHO declined", templates.ToneQuiet},
 	audit.Activated:        {"Activated by WHO", templates.ToneGood},
 }
 

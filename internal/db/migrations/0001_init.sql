@@ -117,6 +117,23 @@ CREATE TABLE links (
 CREATE INDEX links_of_user ON links (environment_id, user_id, made_at);
 CREATE INDEX links_of_token ON links (environment_id, token_id);
 
+-- A Client Admin asks a second one to agree to an act on another Client Admin.
+CREATE TABLE approvals (
+	environment_id TEXT   NOT NULL,
+	id             TEXT   NOT NULL,
+	user_id        TEXT   NOT NULL,
+	asked_by       TEXT   NOT NULL,
+	asked_by_name  TEXT   NOT NULL,
+	asked_at       BIGINT NOT NULL,
+	answered_by      TEXT   NOT NULL DEFAULT '',
+	agreed_at      BIGINT,
+	declined_at    BIGINT,
+	PRIMARY KEY (environment_id, id),
+	FOREIGN KEY (environment_id, user_id) REFERENCES users (environment_id, id) ON DELETE CASCADE
+);
+CREATE INDEX approvals_of_user ON approvals (environment_id, user_id, asked_at);
+CREATE INDEX approvals_by_age ON approvals (environment_id, asked_at);
+
 -- Somebody typed an address into "I forgot my password".
 CREATE TABLE requests (
 	environment_id TEXT   NOT NULL,

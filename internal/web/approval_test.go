@@ -1,0 +1,73 @@
+package web_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/testkit"
+)
+
+// reset picks Reset Password for somebody and presses Go.
+func reset(b *testkit.Browser, name string) *testkit.Page {
+	label := "Action for " + name
+	return b.Get("/acme/users").Choose(label, "Reset Password").PressBeside(label, "Go")
+}
+
+func TestASecondClientAdminAgreesWherePolicyWantsIt(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		w.AddUser(w.Acme, "bert@acme.example", "Bert Boss", access.ClientAdmin)
+		w.AddUser(w.Acme, "cleo@acme.example", "Cleo Chief", access.ClientAdmin)
+		w.SetPolicy(map[string]string{"second_admin": "on", "admin_links": "mint"})
+		ada, bert, cleo := w.Browser(), w.Browser(), w.Browser()
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		bert.SignIn("bert@acme.example", testkit.Passphrase)
+		cleo.SignIn("cleo@acme.example", testkit.Passphrase)
+
+		require.Equal(t, "Reset Password Link", reset(ada, "Jane Doe").Heading(), "members need nobody's agreement")
+
+		waits := reset(ada, "Bert Boss")
+		require.Equal(t, http.StatusConflict, waits.Status)
+		require.Equal(t, "A second Client Admin has to agree", waits.Heading())
+		reset(ada, "Bert Boss") // asking twice is one question
+
+		require.NotContains(t, ada.Get("/acme/users").Text(), "Your agreement is asked for", "nobody agrees to their own question")
+		require.NotContains(t, bert.Get("/acme/users").Text(), "Your agreement is asked for", "nor to one about themselves")
+		question := cleo.Get("/acme/users")
+		require.Contains(t, question.Text(), "Ada Admin wants to reset Bert Boss")
+		answered := question.Press("Agree to Ada Admin about Bert Boss")
+		require.Contains(t, answered.Text(), "You agreed.")
+		require.NotContains(t, answered.Text(), "Your agreement is asked for")
+
+		require.Equal(t, "Reset Password Link", reset(ada, "Bert Boss").Heading())
+		require.Equal(t, http.StatusConflict, reset(cleo, "Bert Boss").Status, "the agreement is Ada's alone")
+
+		w.Clock.Advance(61 * time.Minute)
+		require.Equal(t, http.StatusConflict, reset(ada, "Bert Boss").Status, "it holds for an hour")
+	})
+}
+
+func TestADeclinedQuestionGivesNothing(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		w.AddUser(w.Acme, "bert@acme.example", "Bert Boss", access.ClientAdmin)
+		w.AddUser(w.Acme, "cleo@acme.example", "Cleo Chief", access.ClientAdmin)
+		w.SetPolicy(map[string]string{"second_admin": "on"})
+		ada, cleo := w.Browser(), w.Browser()
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		cleo.SignIn("cleo@acme.example", testkit.Passphrase)
+
+		label := "Action for Bert Boss"
+		edit := ada.Get("/acme/users").Choose(label, "Edit").PressBeside(label, "Go")
+		waits := edit.Fill("Email", "ada-too@acme.example").Press("Save")
+		require.Equal(t, http.StatusConflict, waits.Status, "an address is as strong as a link")
+
+		cleo.Get("/acme/users").Press("Decline Ada Admin about Bert Boss")
+		require.Equal(t, http.StatusConflict, reset(ada, "Bert Boss").Status)
+		require.Contains(t, cleo.Get("/acme/users").Text(), "Your agreement is asked for", "she asked again")
+	})
+}

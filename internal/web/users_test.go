@@ -1,6 +1,280 @@
 package web_test
 
-import "time"
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/testkit"
+	"github.com/sparekey/sparekey/internal/user"
+	"github.com/sparekey/sparekey/internal/usermanager"
+)
 
 // patience bounds what a test waits for on a busy machine.
 const patience = 20 * time.Second
+
+var rowLink = regexp.MustCompile(`class="person-name"[^<]*<a href="([^"]+)">([^<]*)</a>`)
+
+// rowsOf gives the addresses and names of the rows of a list, as shown.
+func rowsOf(p *testkit.Page) (addresses, names []string) {
+	for _, m := range rowLink.FindAllStringSubmatch(p.Body, -1) {
+		addresses, names = append(addresses, m[1]), append(names, html.UnescapeString(m[2]))
+	}
+	return addresses, names
+}
+
+func namesOf(p *testkit.Page) []string {
+	_, names := rowsOf(p)
+	return names
+}
+
+// invited adds a user without a mail.
+func invited(w *testkit.World, email, name string, role access.Role) user.User {
+	w.T.Helper()
+	u, err := w.App.UserManager.Create(w.Ctx(), access.Operator(), w.Acme, usermanager.New{Email: email, Name: name, Role: role, Quiet: true})
+	require.NoError(w.T, err)
+	return u
+}
+
+func signedInAdmin(w *testkit.World) *testkit.Browser {
+	w.T.Helper()
+	b := w.Browser()
+	require.Equal(w.T, "User Manager", b.SignIn(w.Admin.Email, testkit.Passphrase).Heading())
+	return b
+}
+
+func TestSearchFindsWhatIsTyped(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		for email, name := range map[string]string{
+			"jose.alvarez@acme.example": "José Álvarez", "percent@acme.example": "Percy 100% Sure", "under_score@acme.example": "Una Under",
+			"ob@acme.example": `Orla O'Brien "Quiz"`, "back@acme.example": `Back\slash`, "li.wu@acme.example": "Li Wu",
+			"words@acme.example": "Near AND Not", "star@acme.example": "Ann (ann*)", "wide@acme.example": "ＷＩＤＥ Letters",
+		} {
+			invited(w, email, name, access.Member)
+		}
+		b := signedInAdmin(w)
+		for _, test := range []struct {
+			typed string
+			found []string
+		}{
+			{"jane", []string{"Jane Doe"}},
+			{"JANE", []string{"Jane Doe"}},
+			{"ane Do", []string{"Jane Doe"}},
+			{"jane@acme", []string{"Jane Doe"}},
+			{"  doe   jane ", []string{"Jane Doe"}},
+			{"doe acme.example jane", []string{"Jane Doe"}},
+			{"jane henry", nil},
+			{"zzzz", nil},
+			{"JOSÉ", []string{"José Álvarez"}},
+			{"Jose\u0301", []string{"José Álvarez"}},
+			{"ÁLV", []string{"José Álvarez"}},
+			{"wide", []string{"ＷＩＤＥ Letters"}},
+			{"ｗｉｄｅ", []string{"ＷＩＤＥ Letters"}},
+			{"wu", []string{"Li Wu"}},
+			{"q", []string{`Orla O'Brien "Quiz"`}},
+			{"%", []string{"Percy 100% Sure"}},
+			{"100%", []string{"Percy 100% Sure"}},
+			{"1_0", nil},
+			{"_", []string{"Una Under"}},
+			{"under_s", []string{"Una Under"}},
+			{"'", []string{`Orla O'Brien "Quiz"`}},
+			{"o'brien", []string{`Orla O'Brien "Quiz"`}},
+			{`"quiz"`, []string{`Orla O'Brien "Quiz"`}},
+			{`"`, []string{`Orla O'Brien "Quiz"`}},
+			{`\`, []string{`Back\slash`}},
+			{`back\slash`, []string{`Back\slash`}},
+			{"near and not", []string{"Near AND Not"}},
+			{"(ann*)", []string{"Ann (ann*)"}},
+			{"jan*", nil},
+			{"^jane", nil},
+			{"name:jane", nil},
+			{`"jane" OR "henry"`, nil},
+			{"jane') --", nil},
+			{"🗝🗝🗝", nil},
+			{strings.Repeat("jane ", 50), []string{"Jane Doe"}},
+			{strings.Repeat("x", 5000), nil},
+		} {
+			page := b.Get("/acme/users?q=" + url.QueryEscape(test.typed))
+			require.Equal(t, http.StatusOK, page.Status, test.typed)
+			require.Equal(t, test.found, namesOf(page), "typed %q", test.typed)
+			if test.found == nil {
+				require.Contains(t, page.Text(), "Nobody matches “", test.typed)
+			}
+		}
+		require.Len(t, namesOf(b.Get("/acme/users?q=acme.example")), 12)
+		require.Equal(t, http.StatusBadRequest, b.Get("/acme/users?q=a%00b").Status)
+		require.Equal(t, http.StatusBadRequest, b.Get("/acme/users?q=%ff%fe").Status)
+		require.Equal(t, http.StatusBadRequest, b.Get("/acme/users?q=a&q=b").Status)
+	})
+}
+
+func TestFiltersNarrowTheList(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		invited(w, "ivy@acme.example", "Ivy Invited", access.Member)
+		off := invited(w, "otto@acme.example", "Otto Off", access.Helpdesk)
+		_, _, err := w.App.UserManager.Deactivate(w.Ctx(), access.Operator(), w.Acme, off.ID)
+		require.NoError(t, err)
+		b := signedInAdmin(w)
+		for query, found := range map[string][]string{
+			"":                                 {"Ada Admin", "Henry Helpdesk", "Ivy Invited", "Jane Doe", "Otto Off"},
+			"role=member":                      {"Ivy Invited", "Jane Doe"},
+			"role=helpdesk":                    {"Henry Helpdesk", "Otto Off"},
+			"role=client-admin":                {"Ada Admin"},
+			"state=active":                     {"Ada Admin", "Henry Helpdesk", "Jane Doe"},
+			"state=invited":                    {"Ivy Invited"},
+			"state=deactivated":                {"Otto Off"},
+			"role=member&state=active":         {"Jane Doe"},
+			"role=helpdesk&state=active&q=hen": {"Henry Helpdesk"},
+			"role=member&state=deactivated":    nil,
+			"role=root&state=asleep":           {"Ada Admin", "Henry Helpdesk", "Ivy Invited", "Jane Doe", "Otto Off"},
+		} {
+			require.Equal(t, found, namesOf(b.Get("/acme/users?"+query)), query)
+		}
+		form := b.Get("/acme/users").Choose("Role", "Help desk").Choose("State", "Deactivated").Press("Search")
+		require.Equal(t, []string{"Otto Off"}, namesOf(form))
+		require.Equal(t, "helpdesk", form.Value("Role"), "the filter stays chosen")
+	})
+}
+
+func TestPagesShowEverybodyOnce(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		for i := range 130 {
+			name := "Same Name"
+			if i%2 == 0 {
+				name = fmt.Sprintf("Person %03d", i)
+			}
+			invited(w, fmt.Sprintf("p%d@acme.example", i), name, access.Member)
+		}
+		b := signedInAdmin(w)
+		seen := map[string]int{}
+		page, pages := b.Get("/acme/users"), 1
+		for {
+			addresses, names := rowsOf(page)
+			for i, a := range addresses {
+				seen[a]++
+				require.Equal(t, 1, seen[a], "%s is shown twice", names[i])
+			}
+			if !page.Has("Next 50") {
+				break
+			}
+			require.Len(t, addresses, 50)
+			if pages == 1 { // somebody who comes before the place does not shift the rest
+				invited(w, "early@acme.example", "Aaron Early", access.Member)
+			}
+			page = page.Follow("Next 50")
+			require.True(t, page.Has("Back to the start"))
+			pages++
+		}
+		require.Equal(t, 3, pages)
+		require.Len(t, seen, 133)
+		require.Equal(t, "Aaron Early", namesOf(page.Follow("Back to the start"))[0])
+
+		words := b.Get("/acme/users?q=same&state=invited&role=member")
+		require.Len(t, namesOf(words), 50)
+		rest := words.Follow("Next 50")
+		require.Len(t, namesOf(rest), 15)
+		require.Equal(t, "same", rest.Value("Search users"), "words and filters travel with the pages")
+		require.Equal(t, "invited", rest.Value("State"))
+		require.False(t, rest.Has("Next 50"))
+
+		beyond := b.Get("/acme/users?after=zz&id=x")
+		require.Equal(t, http.StatusOK, beyond.Status)
+		require.Empty(t, namesOf(beyond))
+	})
+}
+
+func TestAPageThatIsExactlyFullIsTheLast(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		for i := range 50 {
+			invited(w, fmt.Sprintf("p%d@acme.example", i), "Fifty People", access.Member)
+		}
+		page := signedInAdmin(w).Get("/acme/users?q=fifty")
+		require.Len(t, namesOf(page), 50)
+		require.False(t, page.Has("Next 50"))
+	})
+}
+
+func TestTheFragmentIsTheListAlone(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		b := signedInAdmin(w)
+		b.Header.Set("X-Fragment", "results")
+		part := b.Get("/acme/users?q=jane")
+		require.Equal(t, []string{"Jane Doe"}, namesOf(part))
+		require.NotContains(t, part.Body, "<html")
+		require.NotContains(t, part.Body, "Search users")
+		require.Equal(t, "no-store", part.Header.Get("Cache-Control"))
+
+		stranger := w.Browser()
+		stranger.Header.Set("X-Fragment", "results")
+		require.Equal(t, "/acme/login", stranger.Get("/acme/users?q=jane").URL.Path)
+	})
+}
+
+func TestAnotherEnvironmentIsNeverFound(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		globex, err := w.App.Settings.Create(w.Ctx(), access.Operator(), "globex", "Globex")
+		require.NoError(t, err)
+		w.AddUser(globex, "jane@globex.example", "Jane Globex", access.Member)
+		require.Equal(t, []string{"Jane Doe"}, namesOf(signedInAdmin(w).Get("/acme/users?q=jane")))
+	})
+}
+
+func TestWhatMatchedNobodyIsShownToClientAdmins(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		askAndResolve(w, "jane@acme.exampel")
+		askAndResolve(w, "jane@acme.exampel")
+		askAndResolve(w, "stranger@elsewhere.example")
+		b := signedInAdmin(w)
+		list := b.Get("/acme/users")
+		require.Contains(t, list.Text(), "jane@acme.exampel 2 times")
+		require.Contains(t, list.Text(), "Perhaps Jane Doe : same name, .exampel instead of .example")
+		require.Contains(t, list.Text(), "No user has an address like this.")
+		require.NotContains(t, b.Get("/acme/users?q=elsewhere").Text(), "jane@acme.exampel", "the words narrow these too")
+
+		sent := list.Press("Send to jane@acme.example")
+		require.Equal(t, "/acme/users/"+string(w.Jane.ID), sent.URL.Path)
+		require.Contains(t, sent.Text(), "A password reset link is on its way to jane@acme.example.")
+		require.NotEmpty(t, w.Mail("jane@acme.example", "Reset your password").LinkTo("/reset-password/"))
+
+		left := b.Get("/acme/users")
+		require.NotContains(t, left.Text(), "jane@acme.exampel")
+		gone := left.Press("Ignore stranger@elsewhere.example")
+		require.Contains(t, gone.Text(), "The request is taken off the list.")
+		require.NotContains(t, gone.Text(), "stranger@elsewhere.example")
+		again := b.Post("/acme/users/unmatched", fields("do", "ignore", "request", "stranger@elsewhere.example"))
+		require.Equal(t, http.StatusNotFound, again.Status)
+		require.Contains(t, b.Post("/acme/users/unmatched", fields("do", "send", "request", "jane@acme.exampel")).Text(), "no longer in the list")
+		require.Equal(t, http.StatusBadRequest, b.Post("/acme/users/unmatched", fields("do", "explode", "request", "x")).Status)
+
+		askAndResolve(w, "jane@acme.exampel")
+		help := w.Browser()
+		require.NotContains(t, help.SignIn(w.Help.Email, testkit.Passphrase).Text(), "matched nobody")
+	})
+}
+
+// TestAGuessIsOfferedOnlyWhereItWorks: an admin who mistyped the own address is
+// not offered a button that would be refused.
+func TestAGuessIsOfferedOnlyWhereItWorks(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		askAndResolve(w, "admin@acme.exampel")
+		list := signedInAdmin(w).Get("/acme/users")
+		require.Contains(t, list.Text(), "admin@acme.exampel")
+		require.False(t, list.Has("Send to admin@acme.example"))
+	})
+}

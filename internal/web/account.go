@@ -99,6 +99,9 @@ func beside(err error, from, to string) error {
 
 func (d *Door) showAddressConfirm(v *visit) error {
 	v.noReferrer()
+	if err := v.closed(); err != nil {
+		return err
+	}
 	c, err := d.Account.OpenConfirm(v.ctx(), v.env, v.link())
 	page := templates.AddressConfirm{
 		Page: v.anonymous(), Action: v.at("confirm-address", lastPart(v.link())), Name: c.Name, Email: c.Email, HelpLine: v.env.Policy.HelpLine,
@@ -120,6 +123,9 @@ func (v *visit) confirmError(page templates.AddressConfirm, err error) error {
 
 func (d *Door) submitAddressConfirm(v *visit) error {
 	v.noReferrer()
+	if err := v.closed(); err != nil {
+		return err
+	}
 	c, err := d.Account.Confirm(v.ctx(), v.env, v.link(), account.From(v.from()))
 	if err != nil {
 		return v.confirmError(templates.AddressConfirm{Page: v.anonymous(), HelpLine: v.env.Policy.HelpLine}, err)

@@ -10,12 +10,18 @@ import (
 
 func (d *Door) showNotMe(v *visit) error {
 	v.noReferrer()
+	if err := v.closed(); err != nil {
+		return err
+	}
 	page, err := d.Recovery.OpenNotMe(v.ctx(), v.env, v.link())
 	return v.notMe(page, false, err)
 }
 
 func (d *Door) submitNotMe(v *visit) error {
 	v.noReferrer()
+	if err := v.closed(); err != nil {
+		return err
+	}
 	page, err := d.Recovery.ThisWasNotMe(v.ctx(), v.env, v.link(), v.from())
 	return v.notMe(page, true, err)
 }

@@ -263,6 +263,15 @@ func EndNotices(tx *db.Tx, env id.Environment, user id.User, purpose secret.Purp
 	return err
 }
 
+// EndNoticesSince ends the links of a purpose that a user was sent as notices at
+// a time or later.
+func EndNoticesSince(tx *db.Tx, env id.Environment, user id.User, purpose secret.Purpose, since time.Time, why string) error {
+	_, err := tx.Exec(`UPDATE links SET ended_at = $4, ended_why = $5
+		WHERE environment_id = $1 AND user_id = $2 AND purpose = $3 AND channel = $6 AND ended_at IS NULL AND made_at >= $7`,
+		env, user, purpose, tx.Now(), why, Notice, since)
+	return err
+}
+
 // RecordOpen writes down that a link was opened, by a person or a scanner, and
 // tells whether it was the first time by such a one.
 func RecordOpen(tx *db.Tx, env id.Environment, link string, scanner bool) (first bool, err error) {

@@ -18,7 +18,7 @@ type Page struct {
 	Rows      []Row
 	Next      *user.Place // where the next page begins; nil at the end
 	Approvals []Approval  // for a Client Admin on the first page: questions to answer
-	Unmatched []Unmatched // for a Client Admin on the first page: the newest that fit the search
+	Unmatched []Unmatched // for a Client Admin on the first page, without a search or where it finds nobody: the newest that fit
 }
 
 // Row is one user in the list.

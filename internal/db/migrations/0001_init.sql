@@ -51,6 +51,7 @@ CREATE TABLE users (
 );
 CREATE UNIQUE INDEX users_by_email ON users (environment_id, email_key);
 CREATE INDEX users_in_order ON users (environment_id, sort_key, id);
+CREATE INDEX users_admins ON users (environment_id) WHERE role = 'client-admin';
 CREATE INDEX users_by_shape ON users (environment_id, password_shape);
 
 CREATE TABLE sessions (

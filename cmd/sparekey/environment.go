@@ -130,8 +130,13 @@ func (c environmentShow) Run(ctx context.Context, t *terminal, s *settings) erro
 			return t.json(shown)
 		}
 		return t.facts([][2]string{
-			{"Slug", env.Slug}, {"Name", env.Name}, {"State", environmentState(env)}, {"Login page", shown.URL},
-			{"Made", when(env.MadeAt, "")}, {"Suspended", when(env.SuspendedAt, "no")}, {"Id", shown.ID},
+			{"Slug", env.Slug},
+			{"Name", env.Name},
+			{"State", environmentState(env)},
+			{"Login page", shown.URL},
+			{"Made", when(env.MadeAt, "")},
+			{"Suspended", when(env.SuspendedAt, "no")},
+			{"Id", shown.ID},
 		})
 	})
 }

@@ -35,7 +35,7 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	status := run(ctx, os.Args[1:], &terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ()})
 	stop()
-	os.Exit(status) //nolint:forbidigo // this is main
+	os.Exit(status)
 }
 
 // terminal is the outside world as commands see it.

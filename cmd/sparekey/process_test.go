@@ -28,7 +28,6 @@ import (
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	ended  chan error
 	stdout *bufio.Scanner
 	stderr *bufio.Scanner
 }
@@ -36,7 +35,7 @@ type process struct {
 // start runs the program in a folder. Of what it prints the test reads what it waits for.
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, "sparekey", args...)
 	cmd.Dir = dir
@@ -74,7 +73,7 @@ func (p *process) stop(signal os.Signal) string {
 		rest.WriteString(p.stderr.Text() + "\n")
 	}
 	require.NoError(p.t, p.cmd.Wait(), rest.String())
-	require.Less(p.t, time.Since(begin), 5*time.Second)
+	require.Less(p.t, time.Since(begin), 10*time.Second)
 	return rest.String()
 }
 
@@ -136,6 +135,49 @@ func TestServeSaysWhyNot(t *testing.T) {
 	require.Contains(t, o.do("", "migrate"), "up to date now")
 	require.Equal(t, "The database is up to date.\n", o.do("", "migrate"))
 	require.Equal(t, "{\n  \"steps\": 0\n}\n", o.do("", "migrate", "--json"))
+}
+
+// TestASecondSignalEndsItAtOnce although somebody is still sending a form, whom
+// the first one would wait for.
+func TestASecondSignalEndsItAtOnce(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir(), "demo", "--listen", "127.0.0.1:0")
+	address := p.read(p.stdout, `Log in\s+http://localhost(:\d+)/acme/login$`)
+	conn, err := net.Dial("tcp", "127.0.0.1"+address)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = conn.Write([]byte("POST /acme/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 99\r\nExpect: 100-continue\r\n\r\n"))
+	require.NoError(t, err)
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, "100 Continue", "the form is being read")
+
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	again := time.NewTicker(50 * time.Millisecond) // until the first has been heard, the second one is not a second
+	defer again.Stop()
+	begin := time.Now()
+	for {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+		select {
+		case err := <-ended:
+			require.ErrorContains(t, err, "terminated")
+			require.Less(t, time.Since(begin), 5*time.Second)
+			return
+		case <-again.C:
+		}
+	}
+}
+
+func TestListenOrFree(t *testing.T) {
+	t.Parallel()
+	taken, err := listenOrFree(t.Context(), "127.0.0.1:0")
+	require.NoError(t, err)
+	other, err := listenOrFree(t.Context(), taken.Addr().String())
+	require.NoError(t, err)
+	require.NotEqual(t, taken.Addr().String(), other.Addr().String())
+	require.NoError(t, taken.Close())
+	require.NoError(t, other.Close())
 }
 
 func TestServeLogsAsJSON(t *testing.T) {

@@ -46,8 +46,13 @@ func showUser(t *terminal, u usermanager.Shown) error {
 		token = "works until " + whenIf(u.Token.Expires, "it is used")
 	}
 	facts := [][2]string{
-		{"Name", u.Name}, {"E-mail", u.Email}, {"Role", string(u.Role)}, {"State", string(u.State)},
-		{"Last sign-in", whenIf(u.LastSignIn, "never")}, {"Reset token", token}, {"Id", string(u.ID)},
+		{"Name", u.Name},
+		{"E-mail", u.Email},
+		{"Role", string(u.Role)},
+		{"State", string(u.State)},
+		{"Last sign-in", whenIf(u.LastSignIn, "never")},
+		{"Reset token", token},
+		{"Id", string(u.ID)},
 	}
 	if err := t.facts(facts); err != nil {
 		return err

@@ -58,25 +58,33 @@ func (r *Ring) Revoke(ctx context.Context, number int) error {
 	return r.reload(ctx)
 }
 
+// newKeyFile is added to the name of the key file while a rewrap is under way.
+const newKeyFile = ".new"
+
 // Rewrap seals the ring under a new master key and puts it in the file in place
 // of the old one. The new file is written beside it first, so a crash between
-// the two steps leaves both keys on the disk.
+// the two steps leaves both keys on the disk, and Open finishes the second.
 func (r *Ring) Rewrap(ctx context.Context, file string) error {
-	next := file + ".new"
+	next := file + newKeyFile
 	master, err := writeKeyFile(next, secret.NewKey())
 	if err != nil {
 		return err
 	}
-	r.mu.RLock()
-	keys := r.keys
-	r.mu.RUnlock()
 	err = r.db.Update(ctx, func(tx *db.Tx) error {
-		for number, key := range keys {
-			if _, err := tx.Exec("UPDATE signing_keys SET sealed = $1 WHERE id = $2", master.Seal(key, sealedAs(int(number))), int(number)); err != nil {
+		rows, err := sealedKeys(tx)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			key, err := r.master.Unseal(row.Sealed, sealedAs(row.ID))
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Exec("UPDATE signing_keys SET sealed = $1 WHERE id = $2", master.Seal(key, sealedAs(row.ID)), row.ID); err != nil {
 				return err
 			}
 		}
-		_, err := tx.Exec("UPDATE installation SET master_fingerprint = $1", master.Fingerprint())
+		_, err = tx.Exec("UPDATE installation SET master_fingerprint = $1", master.Fingerprint())
 		return err
 	})
 	if err != nil {

@@ -56,10 +56,24 @@ func Open(ctx context.Context, d *db.DB, file string) (*Ring, error) {
 		}
 	}
 	if known != master.Fingerprint() {
+		master = finishRewrap(file, known, master)
+	}
+	if known != master.Fingerprint() {
 		return nil, fault.New(fault.Conflict, "The key file %s does not belong to this database. Put back the key file that was made with it, or start a new ring with: sparekey keys reset", file)
 	}
 	r := &Ring{db: d, master: master}
 	return r, r.reload(ctx)
+}
+
+// finishRewrap puts the new key in place if a rewrap was killed after sealing
+// the ring with it; otherwise it gives the key that is there.
+func finishRewrap(file, known string, there secret.Key) secret.Key {
+	next, err := masterKey(file+newKeyFile, false)
+	if err != nil || next.Fingerprint() != known {
+		return there
+	}
+	_ = os.Rename(file+newKeyFile, file) // if it fails, the next command finds it beside again
+	return next
 }
 
 func knownFingerprint(ctx context.Context, d *db.DB) (string, error) {
@@ -152,14 +166,19 @@ func addKey(tx *db.Tx, master secret.Key) error {
 
 func sealedAs(id int) string { return fmt.Sprintf("signing key %d", id) }
 
+type sealedKey struct {
+	ID     int    `db:"id"`
+	Sealed string `db:"sealed"`
+}
+
+func sealedKeys(tx *db.Tx) ([]sealedKey, error) {
+	return db.All[sealedKey](tx, "SELECT id, sealed FROM signing_keys")
+}
+
 func (r *Ring) reload(ctx context.Context) error {
-	type sealedKey struct {
-		ID     int    `db:"id"`
-		Sealed string `db:"sealed"`
-	}
 	var rows []sealedKey
 	err := r.db.View(ctx, func(tx *db.Tx) (err error) {
-		rows, err = db.All[sealedKey](tx, "SELECT id, sealed FROM signing_keys")
+		rows, err = sealedKeys(tx)
 		return err
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -147,10 +148,14 @@ func (b *Tab) hear(event any) {
 	}
 }
 
-// isAnswer tells whether the browser only notes that a page was a refusal: a
-// used link answers 410, a wrong password 422. A missing file is no such thing.
+// refusals are statuses of pages that say something: a used link answers 410, a
+// wrong password 422, a paused environment 503.
+var refusals = regexp.MustCompile(`status of (403|404|409|410|422|429|503)`)
+
+// isAnswer tells whether the browser only notes that a page was a refusal. A
+// missing file is no such thing.
 func isAnswer(e *cdplog.Entry) bool {
-	return e.Source == cdplog.EntrySourceNetwork && strings.Contains(e.Text, "the server responded with a status of 4") &&
+	return e.Source == cdplog.EntrySourceNetwork && refusals.MatchString(e.Text) &&
 		!strings.Contains(e.URL, "/static/") && !strings.Contains(e.URL, "theme.css")
 }
 

@@ -1,0 +1,122 @@
+package browser_test
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// mainScreens are the ones the documentation shows.
+var mainScreens = []string{"login", "check-your-mail", "reset-password", "user-manager", "no-token", "reset-password-link", "user", "account"}
+
+// TestScreenshots writes pictures of every screen of the running product, light
+// and dark, 390 and 1280 pixels wide, into the folder all/ of SPAREKEY_SHOTS, and
+// those of the documentation into SPAREKEY_SHOTS itself. Without that variable
+// it does nothing.
+func TestScreenshots(t *testing.T) {
+	t.Parallel()
+	folder := os.Getenv("SPAREKEY_SHOTS")
+	if folder == "" {
+		t.Skip("SPAREKEY_SHOTS names no folder")
+	}
+	if !filepath.IsAbs(folder) {
+		folder = filepath.Join("..", "..", folder) // tests run in the folder of their package
+	}
+	require.NoError(t, os.MkdirAll(filepath.Join(folder, "all"), 0o755))
+	for name, tour := range tours {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tour(newStage(t), func(name string, b *Tab) { shoot(folder, name, b) })
+		})
+	}
+}
+
+func shoot(folder, name string, b *Tab) {
+	for _, width := range []int64{390, 1280} {
+		for _, scheme := range []string{"light", "dark"} {
+			b.Scheme(scheme)
+			file := fmt.Sprintf("%s-%d-%s.png", name, width, scheme)
+			write(b, filepath.Join(folder, "all", file), picture(b, width, 6000))
+			if scheme == "light" && slices.Contains(mainScreens, name) {
+				write(b, filepath.Join(folder, fmt.Sprintf("%s-%d.png", name, width)), picture(b, width, most[width]))
+			}
+		}
+	}
+	b.Size(1280, 900)
+	b.Scheme("light")
+}
+
+// most is how much of a long page the documentation shows.
+var most = map[int64]int64{390: 844, 1280: 900}
+
+// picture shows the page from the top, down to its end or to so many pixels. A
+// phone has two pixels where a desk has one.
+func picture(b *Tab, width, height int64) []byte {
+	b.t.Helper()
+	scale := 1.0
+	if width < 600 {
+		scale = 2
+	}
+	require.NoError(b.t, chromedp.Do(b.ctx, chromedp.EmulateViewport(width, most[width], chromedp.EmulateScale(scale))))
+	whole := eval[int64](b, `() => { scrollTo(0, 0); return Math.ceil(document.documentElement.getBoundingClientRect().height) }`)
+	height = min(height, max(whole, most[width]))
+	shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{
+		CaptureBeyondViewport: new(true), Clip: &page.Viewport{Width: float64(width), Height: float64(height), Scale: 1},
+	})
+	return shot.Data
+}
+
+func write(b *Tab, path string, shot []byte) {
+	b.t.Helper()
+	full, err := png.Decode(bytes.NewReader(shot))
+	require.NoError(b.t, err)
+	var small bytes.Buffer
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	require.NoError(b.t, encoder.Encode(&small, paletted(full)))
+	require.NoError(b.t, os.WriteFile(path, small.Bytes(), 0o644))
+}
+
+// paletted keeps the 256 colours a picture has most of, and takes for any other
+// the nearest of them. Screens are flat: what changes is the edge of a letter.
+func paletted(full image.Image) image.Image {
+	area := full.Bounds()
+	count := map[color.RGBA]int{}
+	for y := area.Min.Y; y < area.Max.Y; y++ {
+		for x := area.Min.X; x < area.Max.X; x++ {
+			count[color.RGBAModel.Convert(full.At(x, y)).(color.RGBA)]++
+		}
+	}
+	colours := make([]color.RGBA, 0, len(count))
+	for c := range count {
+		colours = append(colours, c)
+	}
+	slices.SortFunc(colours, func(a, b color.RGBA) int {
+		return cmp.Or(count[b]-count[a], int(a.R)-int(b.R), int(a.G)-int(b.G), int(a.B)-int(b.B))
+	})
+	var palette color.Palette
+	for _, c := range colours[:min(256, len(colours))] {
+		palette = append(palette, c)
+	}
+	index := map[color.RGBA]uint8{}
+	for _, c := range colours {
+		index[c] = uint8(palette.Index(c))
+	}
+	small := image.NewPaletted(area, palette)
+	for y := area.Min.Y; y < area.Max.Y; y++ {
+		for x := area.Min.X; x < area.Max.X; x++ {
+			small.SetColorIndex(x, y, index[color.RGBAModel.Convert(full.At(x, y)).(color.RGBA)])
+		}
+	}
+	return small
+}

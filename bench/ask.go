@@ -21,7 +21,7 @@ func (b *bench) measureAsk() error {
 	defer disk.close()
 	asking := func(name string, address func(int) string) system {
 		done := 0 // so that rounds go on through the users where the last one stopped
-		return system{name: name, rest: b.quiet, run: func(clients, _ int) outcome {
+		return system{name: name, product: true, rest: b.quiet, run: func(clients, _ int) outcome {
 			from := done
 			o := drive(b.server.address, load{clients: clients, length: b.length}, func(c *client, n int) error {
 				return ask(c, address((from+n)%b.users))
@@ -31,7 +31,7 @@ func (b *bench) measureAsk() error {
 		}}
 	}
 	levels := []int{1, 16, 64}
-	all := turns(b.rounds, levels, []system{
+	all := b.turns(levels, []system{
 		hello, asking("known", emailOf), asking("unknown", strangerOf),
 		{name: "commits", run: func(clients, _ int) outcome { return disk.drive(load{clients: clients, length: b.length}) }},
 	})

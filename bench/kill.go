@@ -73,7 +73,7 @@ func (b *bench) copyOf(i int) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.address = address
+	s.address, s.metrics = address, ""
 	if b.postgres != "" {
 		return &s, nil
 	}

@@ -40,14 +40,14 @@ func (b *bench) measureLink() error {
 		return err
 	}
 	used := 0
-	product := system{name: "link", rest: b.quiet, run: func(clients, _ int) outcome {
+	product := system{name: "link", product: true, rest: b.quiet, run: func(clients, _ int) outcome {
 		mine := ids[used : used+each[clients]]
 		used += len(mine)
 		return drive(b.server.address, load{clients: clients, count: len(mine)}, func(c *client, n int) error {
 			return makeLink(c, admin, mine[n])
 		})
 	}}
-	all := turns(b.rounds, []int{1, 16}, []system{product, hello})
+	all := b.turns([]int{1, 16}, []system{product, hello})
 	b.sink.forget()
 	for _, n := range []int{1, 16} {
 		b.report.add(linkRow(n, all["link"][n], all["hello"][n]))

@@ -147,34 +147,6 @@ func median(figures []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// system is one of those that take turns.
-type system struct {
-	name string
-	run  func(clients, round int) outcome
-	rest func() // after its turn: wait until its work is done; may be nil
-}
-
-// turns lets the systems take turns, the order turned each round, at each number
-// of clients. The result is by name and number of clients, one outcome a round.
-func turns(rounds int, clients []int, systems []system) map[string]map[int][]outcome {
-	all := map[string]map[int][]outcome{}
-	for _, s := range systems {
-		all[s.name] = map[int][]outcome{}
-	}
-	for round := range rounds {
-		for _, n := range clients {
-			for i := range systems {
-				s := systems[(i+round)%len(systems)]
-				all[s.name][n] = append(all[s.name][n], s.run(n, round))
-				if s.rest != nil {
-					s.rest()
-				}
-			}
-		}
-	}
-	return all
-}
-
 // medians of a figure over rounds.
 func medians(rounds []outcome, figure func(outcome) float64) float64 {
 	var all []float64

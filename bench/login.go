@@ -12,7 +12,7 @@ func (b *bench) measureLogin() error {
 	for n := range min(b.users, 5000) {
 		forms = append(forms, form("email", emailOf(n), "password", knownPassword))
 	}
-	product := system{name: "login", run: func(clients, _ int) outcome {
+	product := system{name: "login", product: true, run: func(clients, _ int) outcome {
 		return drive(b.server.address, load{clients: clients, length: length}, func(c *client, n int) error {
 			a, err := c.post("/"+slug+"/login", "", forms[n%len(forms)])
 			return expect(a, err, 303)
@@ -22,7 +22,7 @@ func (b *bench) measureLogin() error {
 		return b.family.hash(min(clients, runtime.NumCPU()), length)
 	}}
 	levels := []int{1, 16, 64}
-	all := turns(b.rounds, levels, []system{product, raw})
+	all := b.turns(levels, []system{product, raw})
 	for _, n := range levels {
 		figure, bare := medians(all["login"][n], outcome.perSecond), medians(all["hash"][n], outcome.perSecond)
 		share := ratio(all["login"][n], all["hash"][n])

@@ -80,7 +80,7 @@ func (b *bench) measureBurst() error {
 	from := 0
 	var systems []system
 	for _, count := range counts {
-		systems = append(systems, system{name: number(count), rest: b.quiet, run: func(clients, _ int) outcome {
+		systems = append(systems, system{name: number(count), product: true, rest: b.quiet, run: func(clients, _ int) outcome {
 			o := b.burst(clients, from, count)
 			from += count
 			return o
@@ -88,7 +88,7 @@ func (b *bench) measureBurst() error {
 	}
 	systems = append(systems, system{name: "raw", run: func(int, int) outcome { return sendRaw(b.sink.address(), 8, rawCount) }})
 	b.quiet()
-	all := turns(b.rounds, []int{16}, systems)
+	all := b.turns([]int{16}, systems)
 	b.sink.forget()
 	bare := medians(all["raw"][16], outcome.perSecond)
 	for _, count := range counts {

@@ -29,6 +29,7 @@ type settings struct {
 	json     bool
 	folder   string
 	log      string
+	profiles string
 }
 
 // bench is one run.
@@ -95,6 +96,7 @@ func readFlags() (settings, error) {
 	flag.BoolVar(&s.json, "json", false, "print JSON instead of a table")
 	flag.StringVar(&s.folder, "dir", os.TempDir(), "where the temporary folder goes: the disk under it is measured")
 	flag.StringVar(&s.log, "log", "info", "the server's SPAREKEY_LOG; its log goes to a file")
+	flag.StringVar(&s.profiles, "profiles", "", "write a processor profile of the server for each kind of turn into this `folder`")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return s, fmt.Errorf("unknown argument %q", flag.Arg(0))
@@ -216,6 +218,11 @@ func (b *bench) install(binary string) (*server, error) {
 	s.database = "sqlite:" + filepath.Join(s.folder, databaseFile)
 	if b.postgres != "" {
 		s.database = b.postgres
+	}
+	if b.profiles != "" {
+		if s.metrics, err = freeAddress(); err != nil {
+			return nil, err
+		}
 	}
 	return s, os.Mkdir(s.folder, 0o700)
 }

@@ -149,6 +149,7 @@ type server struct {
 	address  string
 	smtp     string
 	log      string // SPAREKEY_LOG
+	metrics  string // SPAREKEY_METRICS_LISTEN; "" for none
 }
 
 // build makes the binary as it is released.
@@ -177,7 +178,7 @@ func (s *server) environ() []string {
 	return append(kept,
 		"SPAREKEY_LISTEN="+s.address, "SPAREKEY_URL=http://"+s.address, "SPAREKEY_DATABASE="+s.database,
 		"SPAREKEY_KEY_FILE="+filepath.Join(s.folder, "sparekey.key"), "SPAREKEY_SMTP=smtp://"+s.smtp+"?tls=none",
-		"SPAREKEY_MAIL_FROM=Bench <no-reply@bench.example>", "SPAREKEY_LIMITS=off", "SPAREKEY_LOG="+s.log)
+		"SPAREKEY_MAIL_FROM=Bench <no-reply@bench.example>", "SPAREKEY_LIMITS=off", "SPAREKEY_LOG="+s.log, "SPAREKEY_METRICS_LISTEN="+s.metrics)
 }
 
 // command runs one of the product's commands to its end.

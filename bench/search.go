@@ -49,12 +49,12 @@ func (b *bench) measureSearch() error {
 			if how == "results" {
 				header += fragmentHeader
 			}
-			systems = append(systems, system{name: kind + " " + how, run: func(clients, _ int) outcome {
+			systems = append(systems, system{name: kind + " " + how, product: true, run: func(clients, _ int) outcome {
 				return b.search(clients, header, kind)
 			}})
 		}
 	}
-	all := turns(b.rounds, []int{1}, systems)
+	all := b.turns([]int{1}, systems)
 	for _, kind := range searchKinds {
 		for _, how := range []string{"results", "page"} {
 			b.report.add(b.searchRow(kind, how, all[kind+" "+how][1], all["hello"][1]))

@@ -11,14 +11,14 @@ func (b *bench) measureSession() error {
 		return err
 	}
 	defer stop()
-	product := system{name: "session", run: func(clients, _ int) outcome {
+	product := system{name: "session", product: true, run: func(clients, _ int) outcome {
 		return drive(b.server.address, load{clients: clients, length: b.length}, func(c *client, n int) error {
 			a, err := c.get("/"+slug+"/session", headers[n%len(headers)])
 			return expect(a, err, 200)
 		})
 	}}
 	levels := []int{1, 16, 64}
-	all := turns(b.rounds, levels, []system{product, hello})
+	all := b.turns(levels, []system{product, hello})
 	for _, n := range levels {
 		b.report.add(sessionRow(n, all["session"][n], all["hello"][n]))
 	}

@@ -237,7 +237,10 @@ func (s *SignIn) Resume(ctx context.Context, slug, cookie string) (session.Live,
 		return err
 	})
 	if err == nil && live.Stale(s.DB.Now()) {
-		err = s.DB.Update(ctx, func(tx *db.Tx) error { return session.Touch(tx, live.Environment, live.User, live.Session) })
+		err = s.DB.Update(ctx, func(tx *db.Tx) error {
+			live.SeenAt = tx.Now()
+			return session.Touch(tx, live.Environment, live.User, live.Session)
+		})
 	}
 	return live, err
 }

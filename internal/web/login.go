@@ -41,6 +41,9 @@ func (d *Door) showLogin(v *visit) error {
 		}
 		return v.redirect(next)
 	}
+	if v.ended != "" { // it is said once; then the browser forgets the session, too
+		v.setCookie("", "", 0)
+	}
 	f := v.takeFlash()
 	page := templates.Login{
 		Page: v.page(), Email: f.Email, Next: next, Info: f.Info, Suspended: v.env.Suspended(), HelpLine: v.env.Policy.HelpLine,

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"database/sql"
 	"io"
 	"net/http"
 	"net/netip"
@@ -202,4 +203,46 @@ func invite(w *testkit.World, email, name string) user.User {
 	u, err := w.App.UserManager.Create(w.Ctx(), access.Operator(), w.Acme, usermanager.New{Email: email, Name: name})
 	require.NoError(w.T, err)
 	return u
+}
+
+// dump gives every row of every table as text, as a copy of the database would
+// show it.
+func dump(w *testkit.World) map[string][][]string {
+	w.T.Helper()
+	driver, tables := "sqlite", "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'users_search%'"
+	if w.Engine == "postgres" {
+		driver, tables = "pgx", "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+	}
+	d, err := sql.Open(driver, w.Config.Database.DSN)
+	require.NoError(w.T, err)
+	defer func() { _ = d.Close() }()
+	all := map[string][][]string{}
+	for _, name := range rows(w, d, tables) {
+		all[name[0]] = rows(w, d, "SELECT * FROM "+name[0])
+	}
+	return all
+}
+
+func rows(w *testkit.World, d *sql.DB, query string) [][]string {
+	w.T.Helper()
+	found, err := d.QueryContext(w.Ctx(), query)
+	require.NoError(w.T, err)
+	defer func() { _ = found.Close() }()
+	columns, err := found.Columns()
+	require.NoError(w.T, err)
+	var all [][]string
+	for found.Next() {
+		texts, places := make([]sql.NullString, len(columns)), make([]any, len(columns))
+		for i := range texts {
+			places[i] = &texts[i]
+		}
+		require.NoError(w.T, found.Scan(places...))
+		row := make([]string, len(columns))
+		for i := range texts {
+			row[i] = texts[i].String
+		}
+		all = append(all, row)
+	}
+	require.NoError(w.T, found.Err())
+	return all
 }

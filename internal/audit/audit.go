@@ -88,6 +88,13 @@ func Record(tx *db.Tx, env id.Environment, e Event) error {
 	return err
 }
 
+// ForgetName takes the name of a deleted user out of the events about that user;
+// the id stays.
+func ForgetName(tx *db.Tx, env id.Environment, user id.User) error {
+	_, err := tx.Exec("UPDATE events SET actor_name = '' WHERE environment_id = $1 AND user_id = $2 AND actor_id = $3", env, user, string(user))
+	return err
+}
+
 // Entry is an event as it is read back.
 type Entry struct {
 	ID        id.Event  `db:"id"`

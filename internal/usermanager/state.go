@@ -65,14 +65,20 @@ func (m *UserManager) EndSessions(ctx context.Context, actor access.Actor, env e
 	return u, ended, err
 }
 
-// Delete removes a user with sessions, tokens and messages; events about the
-// user stay, without name or address.
+// Delete removes a user with sessions, tokens, messages and requests; events
+// about the user stay, without name or address.
 func (m *UserManager) Delete(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (user.User, error) {
 	return m.change(ctx, actor, env, userID, access.DeleteUser, func(tx *db.Tx, u user.User) error {
 		if err := keepOneAdmin(tx, env, u); err != nil {
 			return err
 		}
 		if err := user.Delete(tx, env.ID, u); err != nil {
+			return err
+		}
+		if _, err := tx.Exec("DELETE FROM requests WHERE environment_id = $1 AND address_key = $2", env.ID, u.EmailKey); err != nil {
+			return err
+		}
+		if err := audit.ForgetName(tx, env.ID, u.ID); err != nil {
 			return err
 		}
 		return record(tx, actor, env, u, audit.UserDeleted, nil)

@@ -20,7 +20,7 @@ type Unmatched struct {
 	Asked   int       `db:"asked"`       // how often
 	FirstAt time.Time `db:"first_at"`
 	LastAt  time.Time `db:"last_at"`
-	Guess   *Guess    // who was probably meant; nil if nobody comes near, or the actor does, or the actor does
+	Guess   *Guess    // who was probably meant; nil if nobody comes near, or the actor does
 }
 
 // Unmatched addresses are kept for 30 days; of an environment's at most 1,000,

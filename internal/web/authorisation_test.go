@@ -118,7 +118,8 @@ var theWalk = map[string][]step{
 		{form: fields("do", "ignore", "request", "typo@acme.example"), want: answers{toLogin, 403, 403, 303}},
 		{form: fields("do", "send", "request", "jne@acme.example"), want: answers{toLogin, 403, 403, 303}},
 	},
-	"GET /{environment}/users/{id}": onUser(nil, 200, 200),
+	"POST /{environment}/users/approvals": {{form: fields("do", "agree", "approval", string(id.New[id.Approval]())), want: answers{toLogin, 403, 403, 409}}},
+	"GET /{environment}/users/{id}":       onUser(nil, 200, 200),
 	"POST /{environment}/users/{id}": slices.Concat(
 		onUser(fields("action", "deactivate"), 403, 200),
 		onUser(fields("action", "deactivate", "confirm", "yes"), 403, 303),
@@ -296,7 +297,7 @@ func idle(w *testkit.World) {
 
 var everyTable = []string{
 	"installation", "signing_keys", "environments", "users", "sessions", "tokens", "links", "requests", "unmatched",
-	"throttle", "messages", "attempts", "jobs", "events",
+	"throttle", "messages", "attempts", "jobs", "events", "approvals",
 }
 
 // everyRow gives the text of every row of every table.

@@ -80,13 +80,19 @@ func (r *Recovery) resolveWaiting(tx *db.Tx, env environment.Environment, key st
 	return nil
 }
 
-// resolve does one request, once: whoever marks the row first does it.
+// resolve does one request, once: whoever marks the row first does it. The
+// user's row is locked before the request's, as everywhere, or the job and an
+// admin's Go would wait for each other.
 func (r *Recovery) resolve(tx *db.Tx, env environment.Environment, q Request) error {
+	u, err := lockByEmail(tx, env.ID, q.AddressKey)
+	if err != nil {
+		return err
+	}
 	n, err := tx.Exec("UPDATE requests SET resolved_at = $3 WHERE environment_id = $1 AND id = $2 AND resolved_at IS NULL", env.ID, q.ID, tx.Now())
 	if err != nil || n == 0 {
 		return err
 	}
-	outcome, err := r.answer(tx, env, q)
+	outcome, err := r.answer(tx, env, q, u)
 	if err != nil {
 		return err
 	}
@@ -94,16 +100,21 @@ func (r *Recovery) resolve(tx *db.Tx, env environment.Environment, q Request) er
 	return err
 }
 
-func (r *Recovery) answer(tx *db.Tx, env environment.Environment, q Request) (string, error) {
-	u, err := user.FindByEmail(tx, env.ID, q.AddressKey)
-	if fault.Is(err, fault.NotFound) {
+// lockByEmail locks the user who has an address; zero if nobody has it.
+func lockByEmail(tx *db.Tx, env id.Environment, key string) (user.User, error) {
+	u, err := user.FindByEmail(tx, env, key)
+	if err == nil {
+		u, err = user.Lock(tx, env, u.ID)
+	}
+	if fault.Is(err, fault.NotFound) || err == nil && u.EmailKey != key {
+		return user.User{}, nil
+	}
+	return u, err
+}
+
+func (r *Recovery) answer(tx *db.Tx, env environment.Environment, q Request, u user.User) (string, error) {
+	if u.ID == "" {
 		return matchedNobody, recordUnmatched(tx, env.ID, q)
-	}
-	if err != nil {
-		return "", err
-	}
-	if u, err = user.Lock(tx, env.ID, u.ID); err != nil {
-		return "", err
 	}
 	by := access.Actor{Network: q.Network, Agent: q.Agent}
 	if u.State == user.Deactivated {

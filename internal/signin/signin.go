@@ -154,7 +154,7 @@ func (s *SignIn) refuse(ctx context.Context, env environment.Environment, u user
 	return ErrWrong
 }
 
-func (s *SignIn) start(ctx context.Context, env environment.Environment, u user.User, upgraded string, t Try, subjects ...string) (In, error) {
+func (s *SignIn) start(ctx context.Context, env environment.Environment, u user.User, upgraded string, t Try, subject, networkSubject string) (In, error) {
 	in := In{Device: t.Device}
 	known := s.KnownDevice(env, u.EmailKey, t.Device)
 	if !known {
@@ -176,10 +176,11 @@ func (s *SignIn) start(ctx context.Context, env environment.Environment, u user.
 			}
 		}
 		if !s.NoLimits {
-			if err := throttle.Lift(tx, env.ID, subjects[0]); err != nil {
+			// In the order of spendTry, or two logins would wait for each other.
+			if err := throttle.GiveBack(tx, env.ID, networkSubject); err != nil {
 				return err
 			}
-			if err := throttle.GiveBack(tx, env.ID, subjects[1]); err != nil {
+			if err := throttle.Lift(tx, env.ID, subject); err != nil {
 				return err
 			}
 		}

@@ -115,9 +115,9 @@ func channelWords(l token.Link) string {
 
 // mailWords are the kinds of mail in words.
 var mailWords = map[mail.Kind]string{
-	mail.Reset: "Reset mail", mail.ResetByAdmin: "Reset mail", mail.AdminLink: "Notice: an administrator made a link",
-	mail.PasswordChanged: "Notice: password changed", mail.Invitation: "Invitation", mail.AddressConfirm: "Address to confirm",
-	mail.AddressChanged: "Notice: address changed", mail.NewSignIn: "Notice: new sign-in",
+	mail.Reset: "Reset mail", mail.ResetByAdmin: "Reset mail", mail.AdminLink: "Notice of an administrator’s link",
+	mail.PasswordChanged: "Notice of the new password", mail.Invitation: "Invitation", mail.AddressConfirm: "Mail to confirm an address",
+	mail.AddressChanged: "Notice of the changed address", mail.NewSignIn: "Notice of a new sign-in",
 }
 
 // stateWords says how a mail stands, never more than is known.

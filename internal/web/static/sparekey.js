@@ -129,16 +129,17 @@
     for (let i = 0; i < 4; i++) bar.append(document.createElement("i"));
     const text = document.createElement("span");
     text.setAttribute("role", "status");
-    out.append(bar, text);
     let later;
-    const show = () => {
+    const show = (wait) => {
       const [level, words] = judge(input.value, Number(input.dataset.words));
       out.dataset.level = level;
       clearTimeout(later);
-      later = setTimeout(() => { text.textContent = words; }, 180);
+      if (wait) later = setTimeout(() => { text.textContent = words; }, 180);
+      else text.textContent = words;
     };
-    input.addEventListener("input", show);
-    show();
+    show(false);
+    out.append(bar, text);
+    input.addEventListener("input", () => show(true));
   });
 
   // Times: in the reader's own zone, and growing older while one looks.

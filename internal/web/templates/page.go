@@ -137,6 +137,11 @@ func (p Page) reason(field string) string {
 // summary and no field may take it.
 func (p Page) refused() bool { return p.Problem != "" || len(p.Fields) > 0 }
 
+// onlyField tells whether the reason beside the one refused field says it all.
+func (p Page) onlyField() bool {
+	return len(p.Fields) == 1 && (p.Problem == "" || p.Problem == p.Fields[0].Reason)
+}
+
 func (p Page) problem() string {
 	if p.Problem != "" {
 		return p.Problem

@@ -67,7 +67,7 @@ func forgotScenes() []scene {
 		{"forgot", ForgotPasswordPage(forgot), []string{"Email", "Send password reset link", help}},
 		{"forgot-malformed", ForgotPasswordPage(malformed), []string{"An address has an @"}},
 		{"forgot-slowed", ForgotPasswordPage(slowed), []string{"41 s"}},
-		{"check-mail", CheckYourMailPage(check), []string{"If jane@acme.example has an account here, a mail is on its way.", "Code", "Continue", "Send it again", "Typed the wrong address?"}},
+		{"check-mail", CheckYourMailPage(check), []string{"If jane@acme.example has an account here, a mail is on its way.", "Code", "Continue", "Send it again", "Wrong address?"}},
 		{"check-mail-case", CheckYourMailPage(diagnosed), []string{"Case 4F7K2M"}},
 		{"check-mail-again", CheckYourMailPage(again), []string{"another mail is on its way"}},
 		{"code", CodeEntryPage(CodeEntry{Page: anonymous(), HelpLine: help}), []string{"Email", "Code", "Continue"}},

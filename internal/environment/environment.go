@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/fault"
@@ -80,7 +81,7 @@ func Create(tx *db.Tx, slug, name string) (Environment, error) {
 }
 
 func checkName(name string) error {
-	if name == "" || len(name) > 100 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
+	if name == "" || utf8.RuneCountInString(name) > 100 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
 		return fault.InvalidField("name", "The name of an environment has 1 to 100 characters and no line breaks.")
 	}
 	return nil

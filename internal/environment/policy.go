@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/fault"
 )
 
@@ -138,13 +140,7 @@ var Settings = []Setting{
 	{
 		"help_email", "an e-mail address, or nothing", "where answers to our mails go",
 		func(p Policy) string { return p.HelpEmail },
-		func(p *Policy, v string) error {
-			p.HelpEmail = v
-			if v != "" && (!strings.Contains(v, "@") || strings.ContainsAny(v, " <>,;\"")) {
-				return errRange
-			}
-			return text(v, 254)
-		},
+		setHelpEmail,
 	},
 	{
 		"accent", "a colour such as #0b6e5a that white text can be read on, or nothing", "the colour of buttons and links",
@@ -219,9 +215,12 @@ func onOff(on bool) string {
 	return "off"
 }
 
-// short writes a duration as people do: 24h, 90m.
+// short writes a duration without parts that are zero: 24h, 1h30m.
 func short(d time.Duration) string {
-	s := strings.TrimSuffix(d.String(), "0s")
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
 	if strings.HasSuffix(s, "h0m") {
 		s = strings.TrimSuffix(s, "0m")
 	}
@@ -285,8 +284,23 @@ func setNetworks(p *Policy, v string) error {
 	return nil
 }
 
+// setHelpEmail takes only what every mail of the environment can carry.
+func setHelpEmail(p *Policy, v string) error {
+	p.HelpEmail = ""
+	if v == "" {
+		return nil
+	}
+	a, err := address.Parse(v)
+	if err != nil {
+		return errRange
+	}
+	p.HelpEmail = a.Mail
+	return nil
+}
+
+// text allows a line of at most so many characters.
 func text(v string, most int) error {
-	if len(v) > most || strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
+	if utf8.RuneCountInString(v) > most || strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
 		return errRange
 	}
 	return nil

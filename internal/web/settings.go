@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
@@ -45,8 +46,8 @@ func (d *Door) submitSettings(v *visit) error {
 			values[s.setting] = v.form.Get(s.field)
 		}
 	}
-	if days, err := strconv.Atoi(v.form.Get("invitation_days")); err == nil {
-		values["invitation_life"] = strconv.Itoa(days*24) + "h"
+	if v.form.Has("invitation_days") {
+		values["invitation_life"] = daysLong(v.form.Get("invitation_days"))
 	}
 	_, changed, err := d.Settings.ChangePolicy(v.ctx(), v.actor(), v.env, values)
 	if f := fault.As(err); f != nil && len(f.Fields) > 0 {
@@ -63,6 +64,16 @@ func (d *Door) submitSettings(v *visit) error {
 	return v.redirect(v.at("settings"))
 }
 
+// daysLong is a number of days as the policy writes it; what is no such number
+// stays as it is, and is refused there.
+func daysLong(typed string) string {
+	days, err := strconv.ParseUint(strings.TrimSpace(typed), 10, 16)
+	if err != nil {
+		return typed
+	}
+	return strconv.FormatUint(days*24, 10) + "h"
+}
+
 // refuseSettings shows the form as it was filled in, with what is allowed.
 func (d *Door) refuseSettings(v *visit, f *fault.Error, values map[string]string) error {
 	typed := v.env.Policy
@@ -72,15 +83,28 @@ func (d *Door) refuseSettings(v *visit, f *fault.Error, values map[string]string
 		}
 	}
 	p := v.refused(f)
+	p.Problem = "Nothing is saved yet."
 	for i, field := range p.Fields {
-		for _, s := range settingOf {
-			if field.Name == s.setting {
-				p.Fields[i].Name = s.field
-			}
-		}
-		if field.Name == "invitation_life" {
-			p.Fields[i].Name = "invitation_days"
-		}
+		p.Fields[i] = inTheForm(field)
 	}
 	return v.show(statuses[f.Kind], templates.SettingsPage(settingsForm(p, typed)))
+}
+
+// inTheForm names the field as the form does, and says what is allowed as
+// people read it.
+func inTheForm(p templates.FieldProblem) templates.FieldProblem {
+	for _, s := range environment.Settings {
+		if s.Name == p.Name {
+			p.Reason = "Allowed: " + s.Allowed + "."
+		}
+	}
+	for _, s := range settingOf {
+		if s.setting == p.Name {
+			p.Name = s.field
+		}
+	}
+	if p.Name == "invitation_life" {
+		p.Name, p.Reason = "invitation_days", "Allowed: 1 to 14 days."
+	}
+	return p
 }

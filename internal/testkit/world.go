@@ -53,10 +53,25 @@ type World struct {
 }
 
 // Clock is the real clock, set forward by a test.
-type Clock struct{ ahead atomic.Int64 }
+type Clock struct {
+	ahead  atomic.Int64
+	frozen atomic.Pointer[time.Time]
+}
 
 // Now gives the time in the test.
-func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *Clock) Now() time.Time {
+	now := time.Now()
+	if f := c.frozen.Load(); f != nil {
+		now = *f
+	}
+	return now.Add(time.Duration(c.ahead.Load()))
+}
+
+// Freeze stops the clock: from now on only Advance moves it.
+func (c *Clock) Freeze() {
+	now := time.Now()
+	c.frozen.Store(&now)
+}
 
 // Advance sets the clock forward.
 func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }

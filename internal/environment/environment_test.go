@@ -201,11 +201,9 @@ func fill(tx *db.Tx, env id.Environment, tables []string) error {
 		}
 		values := make([]string, len(columns))
 		for i, c := range columns {
-			switch {
-			case c == "environment_id":
+			values[i] = "'1'" // text, and a number where one is wanted
+			if c == "environment_id" {
 				values[i] = "'" + string(env) + "'"
-			default:
-				values[i] = "'1'" // text, and a number where one is wanted
 			}
 		}
 		if _, err := tx.Exec("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Join(values, ", ") + ")"); err != nil {

@@ -43,7 +43,7 @@ type Inbox struct {
 
 // Listen starts an inbox on a loopback address, for example "127.0.0.1:0".
 func Listen(addr string) (*Inbox, error) {
-	listener, err := net.Listen("tcp", addr)
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for mail: %w", err)
 	}

@@ -147,7 +147,7 @@ func parseBcrypt(alg string, fields []string) (*digest, error) {
 	}
 	return &digest{
 		alg:  alg,
-		cost: costs{int64(cost)}, //nolint:gosec // seven bits
+		cost: costs{int64(cost)},
 		salt: []byte(fields[2][:bcryptSaltChars]),
 		sum:  []byte(fields[2][bcryptSaltChars:]),
 	}, nil

@@ -47,7 +47,7 @@ func (r *Recovery) SetPassword(ctx context.Context, env environment.Environment,
 		return Done{}, err
 	}
 	if err := r.usable(env, f); err != nil { // before the hash: a dead link costs none
-		return r.repeated(ctx, env, f, use, err)
+		return r.repeated(ctx, f, use, err)
 	}
 	if err := password.Check(use.Password, passwordPolicy(env, f.user)); err != nil {
 		return Done{}, errors.Join(err, r.recordRefusal(ctx, env, f, use.From, err))
@@ -60,7 +60,7 @@ func (r *Recovery) SetPassword(ctx context.Context, env environment.Environment,
 	var unusable *Unusable
 	if errors.As(err, &unusable) { // somebody was quicker
 		if f, readErr := r.read(ctx, env, use.Link); readErr == nil {
-			return r.repeated(ctx, env, f, use, err)
+			return r.repeated(ctx, f, use, err)
 		}
 	}
 	return done, err
@@ -151,7 +151,7 @@ func liftWithBrowsers(tx *db.Tx, env environment.Environment, subject string) er
 // repeated answers the same form sent again, after a double click or an
 // unknown outcome, as the first time: same operation, same password. Anything
 // else gets the error it had.
-func (r *Recovery) repeated(ctx context.Context, env environment.Environment, f found, use Use, unusable error) (Done, error) {
+func (r *Recovery) repeated(ctx context.Context, f found, use Use, unusable error) (Done, error) {
 	if f.token.UsedAt.IsZero() || use.Operation == "" || f.token.Operation != use.Operation {
 		return Done{}, unusable
 	}

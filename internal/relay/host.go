@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -98,7 +99,7 @@ func (h *host) hand(ctx context.Context, l letter, t *talk) (reply, *failure) {
 // stale tells whether the server had closed a kept connection, or was about to:
 // nothing of the message was taken.
 func (f *failure) stale() bool {
-	return f.stage == StageMail && f.err != errNoUTF8 && (f.reply.code == 0 || f.reply.code == 421)
+	return f.stage == StageMail && !errors.Is(f.err, errNoUTF8) && (f.reply.code == 0 || f.reply.code == 421)
 }
 
 // use delivers on c and keeps or closes it.

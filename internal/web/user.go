@@ -48,7 +48,7 @@ func (v *visit) userPage(d usermanager.Details, only string) templates.UserPage 
 	u := d.User
 	page := templates.UserPage{
 		Page: v.page(), ID: string(u.ID), Name: u.Name, Email: u.Email, PendingEmail: u.PendingEmail, Role: u.Role.Words(), State: stateOf(u.State),
-		LastSignIn: u.LastSignInAt, Created: u.MadeAt, Mail: mailHealth(d.Mail), Options: options(d.Options), Token: tokenState(d, v.now),
+		LastSignIn: u.LastSignInAt, Created: u.MadeAt, Mail: mailHealth(d.Mail), Options: options(d.Options), Token: tokenState(d),
 	}
 	page.Nav.Current = "users"
 	canEnd := slices.Contains(d.Options, "Cancel reset token")
@@ -65,16 +65,16 @@ func (v *visit) userPage(d usermanager.Details, only string) templates.UserPage 
 	return page
 }
 
-func tokenState(d usermanager.Details, now time.Time) templates.TokenState {
+func tokenState(d usermanager.Details) templates.TokenState {
 	s := templates.TokenState{Live: d.Live, Until: d.Expires, MadeAt: d.Token.MadeAt}
 	if !d.Live {
-		s.Why = whyNoToken(d.User.Name, d.Token, now)
+		s.Why = whyNoToken(d.User.Name, d.Token)
 	}
 	return s
 }
 
 // whyNoToken says what became of the newest token.
-func whyNoToken(name string, t token.Token, now time.Time) string {
+func whyNoToken(name string, t token.Token) string {
 	first, _, _ := strings.Cut(name, " ")
 	switch {
 	case t.ID == "":

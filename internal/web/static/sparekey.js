@@ -123,7 +123,6 @@
   const strength = () => all("input[data-words]").forEach((input) => {
     const out = $(`[data-words-for="${input.id}"]`);
     if (!out) return;
-    out.hidden = false;
     const bar = document.createElement("span");
     bar.className = "words-bar"; bar.setAttribute("aria-hidden", "true");
     for (let i = 0; i < 4; i++) bar.append(document.createElement("i"));

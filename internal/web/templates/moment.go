@@ -13,8 +13,10 @@ func ago(t, now time.Time) string {
 		return "in " + span(-d)
 	case d < 45*time.Second:
 		return "just now"
-	case d < 36*time.Hour:
+	case d < time.Hour-30*time.Second:
 		return span(d) + " ago"
+	case d < 36*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Round(time.Hour).Hours()))
 	case d < 14*24*time.Hour:
 		return fmt.Sprintf("%d days ago", days(t, now))
 	default:

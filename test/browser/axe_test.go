@@ -8,6 +8,8 @@ import (
 
 	"github.com/chromedp/cdproto/page"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/testkit"
 )
 
 // TestEveryScreen holds each screen of the running product against what all of
@@ -145,7 +147,7 @@ func TestTheFirstVisit(t *testing.T) {
 	watchShifts(b)
 	b.Open("/acme/login")
 	b.Until("the style sheet, the script and the icon", `() => performance.getEntriesByType("resource").length >= 2`)
-	require.InDelta(t, 0, shifts(b), 0.0001)
+	require.Empty(t, shifts(b))
 	total, all := 0.0, []string{}
 	b.mu.Lock()
 	for path, n := range b.received {
@@ -158,21 +160,47 @@ func TestTheFirstVisit(t *testing.T) {
 	require.Less(t, total, 40_000.0)
 }
 
-// watchShifts adds up how much of each page to come moves by itself.
+// TestNothingJumps: no page moves under the finger of somebody who begins to
+// use it, on a phone or at a desk.
+func TestNothingJumps(t *testing.T) {
+	t.Parallel()
+	w := world(t)
+	b := Profile(t, w.URL)
+	watchShifts(b)
+	ask(b, "jane@acme.example")
+	require.Empty(t, shifts(b), "the waiting page")
+	for _, width := range []int64{390, 1280} {
+		b.Size(width, 900)
+		b.Open(w.Mail("jane@acme.example", "Reset your password").LinkTo("/reset-password/"))
+		require.Empty(t, shifts(b), "the page of a link")
+		b.SignIn("admin@acme.example", testkit.Passphrase)
+		require.Empty(t, shifts(b), "User Manager")
+		for _, path := range []string{"/acme/account", "/acme/settings", "/acme/users/new", "/acme/users/" + string(w.Jane.ID)} {
+			b.Open(path)
+			require.Empty(t, shifts(b), path)
+		}
+		b.Press("Log out")
+	}
+}
+
+// watchShifts notes what moves by itself on each page to come.
 func watchShifts(b *Tab) {
 	b.t.Helper()
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
-		window.shifted = 0;
-		window.watching = new PerformanceObserver((l) => l.getEntries().forEach((e) => { shifted += e.value; }));
+		window.shifted = [];
+		window.note = (list) => list.forEach((e) => {
+			shifted.push(e.value.toFixed(5) + " " + e.sources.map((s) => (s.node?.outerHTML ?? s.node?.textContent ?? "").slice(0, 90)).join(" | "));
+		});
+		window.watching = new PerformanceObserver((l) => note(l.getEntries()));
 		watching.observe({ type: "layout-shift", buffered: true });`})
 }
 
-// shifts gives the sum so far, once two frames have been drawn.
-func shifts(b *Tab) float64 {
+// shifts gives what moved so far, once two frames have been drawn.
+func shifts(b *Tab) []string {
 	b.t.Helper()
-	return eval[float64](b, `async () => {
+	return eval[[]string](b, `async () => {
 		for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
-		watching.takeRecords().forEach((e) => { shifted += e.value; });
+		note(watching.takeRecords());
 		return shifted;
 	}`)
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
@@ -68,7 +69,9 @@ func picture(b *Tab, width, height int64) []byte {
 	if width < 600 {
 		scale = 2
 	}
+	call(b, emulation.SetScrollbarsHidden, emulation.SetScrollbarsHiddenParams{Hidden: true})
 	require.NoError(b.t, chromedp.Do(b.ctx, chromedp.EmulateViewport(width, most[width], chromedp.EmulateScale(scale))))
+	eval[any](b, asPublished, b.base)
 	whole := eval[int64](b, `() => { scrollTo(0, 0); return Math.ceil(document.documentElement.getBoundingClientRect().height) }`)
 	height = min(height, max(whole, most[width]))
 	shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{
@@ -76,6 +79,26 @@ func picture(b *Tab, width, height int64) []byte {
 	})
 	return shot.Data
 }
+
+// asPublished shows a public address where the test server has its own.
+const asPublished = `(base) => {
+	const published = (text) => text.replaceAll(base, "https://id.acme.example").replaceAll(base.replace("http://", ""), "id.acme.example").replace(/localhost:\d+/g, "smtp.acme.example");
+	const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+	for (let n; (n = walker.nextNode());) if (n.data !== published(n.data)) n.data = published(n.data);
+	document.querySelectorAll("input[readonly], textarea").forEach((e) => { if (e.value !== published(e.value)) e.value = published(e.value); });
+	return null;
+}`
+
+// differs tells whether a colour is this far from all of a palette, in the
+// channel where it is farthest.
+func differs(c color.RGBA, palette color.Palette, apart int) bool {
+	return !slices.ContainsFunc(palette, func(p color.Color) bool {
+		q := p.(color.RGBA)
+		return max(away(c.R, q.R), away(c.G, q.G), away(c.B, q.B)) < apart
+	})
+}
+
+func away(a, b uint8) int { return max(int(a)-int(b), int(b)-int(a)) }
 
 func write(b *Tab, path string, shot []byte) {
 	b.t.Helper()
@@ -87,8 +110,8 @@ func write(b *Tab, path string, shot []byte) {
 	require.NoError(b.t, os.WriteFile(path, small.Bytes(), 0o644))
 }
 
-// paletted keeps the 256 colours a picture has most of, and takes for any other
-// the nearest of them. Screens are flat: what changes is the edge of a letter.
+// paletted keeps 256 colours: those a picture has most of, but first of all ones
+// that differ, so that a small mark keeps its own. Any other becomes the nearest.
 func paletted(full image.Image) image.Image {
 	area := full.Bounds()
 	count := map[color.RGBA]int{}
@@ -105,8 +128,12 @@ func paletted(full image.Image) image.Image {
 		return cmp.Or(count[b]-count[a], int(a.R)-int(b.R), int(a.G)-int(b.G), int(a.B)-int(b.B))
 	})
 	var palette color.Palette
-	for _, c := range colours[:min(256, len(colours))] {
-		palette = append(palette, c)
+	for _, apart := range []int{48, 24, 12, 6, 1} {
+		for _, c := range colours {
+			if len(palette) < 256 && differs(c, palette, apart) {
+				palette = append(palette, c)
+			}
+		}
 	}
 	index := map[color.RGBA]uint8{}
 	for _, c := range colours {

@@ -98,7 +98,6 @@ func beside(err error, from, to string) error {
 }
 
 func (d *Door) showAddressConfirm(v *visit) error {
-	v.noReferrer()
 	if err := v.closed(); err != nil {
 		return err
 	}
@@ -122,7 +121,6 @@ func (v *visit) confirmError(page templates.AddressConfirm, err error) error {
 }
 
 func (d *Door) submitAddressConfirm(v *visit) error {
-	v.noReferrer()
 	if err := v.closed(); err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ func (d *Door) around(next http.Handler) http.Handler {
 		id := newRequestID()
 		h := w.Header()
 		h.Set("X-Request-Id", id)
+		h.Set("Cache-Control", "no-store") // what may be kept says so itself
 		h.Set("Content-Security-Policy", contentPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
@@ -93,8 +94,10 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // environments serves everything below an environment's slug.
 func (d *Door) environments(w http.ResponseWriter, r *http.Request) {
 	rec := w.(*recorder)
-	w.Header().Set("Cache-Control", "no-store")
 	slug, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if holdsLink(rest) { // whatever the answer: the link must not travel on
+		w.Header().Set("Referrer-Policy", "no-referrer")
+	}
 	if rest == "session" && environment.ValidSlug(slug) {
 		rec.route, rec.slug = sessionRoute, slug
 		d.session(w, r, slug)
@@ -107,6 +110,13 @@ func (d *Door) environments(w http.ResponseWriter, r *http.Request) {
 	}
 	_, rec.route, _ = strings.Cut(pattern, " ")
 	d.routes.ServeHTTP(w, r)
+}
+
+// holdsLink tells whether an address below an environment is one that mails
+// carry.
+func holdsLink(rest string) bool {
+	first, link, _ := strings.Cut(rest, "/")
+	return link != "" && (first == "reset-password" || first == "not-me" || first == "confirm-address")
 }
 
 // unknown answers for addresses that are none (404), methods that do not fit

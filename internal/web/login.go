@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/session"
 	"github.com/sparekey/sparekey/internal/signin"
@@ -161,7 +162,7 @@ func (d *Door) changePassword(v *visit) error {
 func (d *Door) rootChangePassword(w http.ResponseWriter, r *http.Request) {
 	for _, c := range r.Cookies() {
 		slug := strings.TrimPrefix(strings.TrimPrefix(c.Name, "__Host-"), "sparekey-")
-		if c.Name == d.cookieName(slug, "") {
+		if environment.ValidSlug(slug) && c.Name == d.cookieName(slug, "") {
 			http.Redirect(w, r, "/"+url.PathEscape(slug)+"/.well-known/change-password", http.StatusFound)
 			return
 		}

@@ -9,7 +9,6 @@ import (
 )
 
 func (d *Door) showNotMe(v *visit) error {
-	v.noReferrer()
 	if err := v.closed(); err != nil {
 		return err
 	}
@@ -18,7 +17,6 @@ func (d *Door) showNotMe(v *visit) error {
 }
 
 func (d *Door) submitNotMe(v *visit) error {
-	v.noReferrer()
 	if err := v.closed(); err != nil {
 		return err
 	}

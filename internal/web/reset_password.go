@@ -10,11 +10,11 @@ import (
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
 
-// noReferrer keeps a link in the address bar from travelling on.
+// noReferrer keeps an address from travelling on; for those of links, around
+// has seen to it.
 func (v *visit) noReferrer() { v.w.Header().Set("Referrer-Policy", "no-referrer") }
 
 func (d *Door) showResetPassword(v *visit) error {
-	v.noReferrer()
 	if err := v.closed(); err != nil {
 		return err
 	}
@@ -33,7 +33,6 @@ func (v *visit) resetForm(p templates.Page, o recovery.Opened) templates.ResetPa
 }
 
 func (d *Door) submitResetPassword(v *visit) error {
-	v.noReferrer()
 	if err := v.closed(); err != nil {
 		return err
 	}
@@ -128,13 +127,11 @@ func lastPart(pasted string) string {
 
 // submitPasted opens a link that was pasted whole.
 func (d *Door) submitPasted(v *visit) error {
-	v.noReferrer()
 	return v.redirect(v.at("reset-password", lastPart(v.form.Get("link"))))
 }
 
 // submitAskAgain is "Send a new link" on an expired link.
 func (d *Door) submitAskAgain(v *visit) error {
-	v.noReferrer()
 	if err := v.closed(); err != nil {
 		return err
 	}

@@ -67,6 +67,9 @@ func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 		return d.settle(ctx, j, l, nil, outbox.NotNeeded)
 	}
 	raw, err := d.render(ctx, l)
+	if err != nil && d.tooOld(l) {
+		return d.settle(ctx, j, l, nil, outbox.GivenUp)
+	}
 	if err != nil {
 		return fmt.Errorf("message %s: %w", l.message.ID, err)
 	}
@@ -171,33 +174,40 @@ func (d *Delivery) state(l letter, last relay.Attempt) outbox.State {
 		return outbox.Sent
 	case last.Outcome == relay.Permanent:
 		return outbox.Refused
-	case d.DB.Now().Sub(l.message.MadeAt) > giveUpAfter:
+	case d.tooOld(l):
 		return outbox.GivenUp
 	default:
 		return outbox.Deferred
 	}
 }
 
+func (d *Delivery) tooOld(l letter) bool { return d.DB.Now().Sub(l.message.MadeAt) > giveUpAfter }
+
 // settle writes down what happened and ends or postpones the job, in one step.
+// Where the lease was lost, somebody else has the last word on the message: the
+// attempts are kept, the state is left alone.
 func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts []relay.Attempt, state outbox.State) error {
 	return d.DB.Update(ctx, func(tx *db.Tx) error {
 		m := l.message
 		m.State = state
-		if state == outbox.Deferred {
-			m.NextTryAt = tx.Now().Add(outbox.Backoff(j.Tries))
-			if err := outbox.Postpone(tx, j, m.NextTryAt); err != nil {
-				return err
-			}
-		} else {
-			m.SettledAt, m.NextTryAt = tx.Now(), time.Time{}
-			if _, err := outbox.Done(tx, j); err != nil {
-				return err
-			}
-		}
 		for _, a := range attempts {
 			if err := outbox.RecordAttempt(tx, j.Environment, record(m.ID, a)); err != nil {
 				return err
 			}
+		}
+		var (
+			ours bool
+			err  error
+		)
+		if state == outbox.Deferred {
+			m.NextTryAt = tx.Now().Add(outbox.Backoff(j.Tries))
+			ours, err = outbox.Postpone(tx, j, m.NextTryAt)
+		} else {
+			m.SettledAt, m.NextTryAt = tx.Now(), time.Time{}
+			ours, err = outbox.Done(tx, j)
+		}
+		if err != nil || !ours {
+			return err
 		}
 		return outbox.Settle(tx, j.Environment, m)
 	})

@@ -74,11 +74,12 @@ func Done(tx *db.Tx, j Job) (bool, error) {
 	return n == 1, err
 }
 
-// Postpone gives a job back until later.
-func Postpone(tx *db.Tx, j Job, until time.Time) error {
-	_, err := tx.Exec("UPDATE jobs SET due_at = $4, leased_until = 0, lease_holder = '' WHERE environment_id = $1 AND id = $2 AND lease_holder = $3",
+// Postpone gives a job back until later. Like Done it tells false if the lease
+// was lost.
+func Postpone(tx *db.Tx, j Job, until time.Time) (bool, error) {
+	n, err := tx.Exec("UPDATE jobs SET due_at = $4, leased_until = 0, lease_holder = '' WHERE environment_id = $1 AND id = $2 AND lease_holder = $3",
 		j.Environment, j.ID, j.holder, until)
-	return err
+	return n == 1, err
 }
 
 // Waiting counts the jobs of a kind, for metrics.

@@ -106,7 +106,10 @@ func (p *Pool) work(ctx context.Context, j Job) {
 		return
 	}
 	p.Log.Error("job", "kind", p.Kind, "job", j.ID, "try", j.Tries, "error", err)
-	err = p.DB.Update(ctx, func(tx *db.Tx) error { return Postpone(tx, j, tx.Now().Add(Backoff(j.Tries))) })
+	err = p.DB.Update(ctx, func(tx *db.Tx) error {
+		_, err := Postpone(tx, j, tx.Now().Add(Backoff(j.Tries)))
+		return err
+	})
 	if err != nil {
 		p.Log.Error("postpone job", "kind", p.Kind, "job", j.ID, "error", err) // its lease will run out
 	}

@@ -103,8 +103,13 @@ func linkScenes() []scene {
 
 func rowOptions() []Option {
 	return []Option{
-		{ActionResetPassword, "Reset Password"}, {ActionSendResetLink, "Send password reset link"}, {ActionCancelToken, "Cancel reset token"},
-		{ActionEdit, "Edit"}, {ActionEndSessions, "End sessions"}, {ActionDeactivate, "Deactivate"}, {ActionDelete, "Delete"},
+		{ActionResetPassword, "Reset Password"},
+		{ActionSendResetLink, "Send password reset link"},
+		{ActionCancelToken, "Cancel reset token"},
+		{ActionEdit, "Edit"},
+		{ActionEndSessions, "End sessions"},
+		{ActionDeactivate, "Deactivate"},
+		{ActionDelete, "Delete"},
 	}
 }
 

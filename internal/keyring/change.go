@@ -27,7 +27,7 @@ func (r *Ring) Rotate(ctx context.Context) error {
 		if _, err := tx.Exec("UPDATE signing_keys SET retired_at = $1 WHERE retired_at IS NULL", tx.Now()); err != nil {
 			return err
 		}
-		return addKey(tx, r.master)
+		return addKey(tx, r.masterKey())
 	})
 	if err != nil {
 		return fmt.Errorf("rotate keys: %w", err)
@@ -50,7 +50,7 @@ func (r *Ring) Revoke(ctx context.Context, number int) error {
 		if err != nil || signing > 0 {
 			return err
 		}
-		return addKey(tx, r.master)
+		return addKey(tx, r.masterKey())
 	})
 	if err != nil {
 		return fmt.Errorf("revoke key: %w", err)
@@ -76,7 +76,7 @@ func (r *Ring) Rewrap(ctx context.Context, file string) error {
 			return err
 		}
 		for _, row := range rows {
-			key, err := r.master.Unseal(row.Sealed, sealedAs(row.ID))
+			key, err := r.masterKey().Unseal(row.Sealed, sealedAs(row.ID))
 			if err != nil {
 				return err
 			}
@@ -90,6 +90,9 @@ func (r *Ring) Rewrap(ctx context.Context, file string) error {
 	if err != nil {
 		return fmt.Errorf("rewrap keys: %w", err)
 	}
+	r.mu.Lock()
+	r.master = master
+	r.mu.Unlock()
 	if err := os.Rename(next, file); err != nil {
 		return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("The ring is sealed with the new key in %s, but it could not be moved to %s. Move it by hand.", next, file))
 	}
@@ -97,7 +100,9 @@ func (r *Ring) Rewrap(ctx context.Context, file string) error {
 }
 
 // Reset starts a new ring under a new master key. It is for a lost key file and
-// costs the live links, nothing else.
+// costs the live links, nothing else. Its first key has a number that the old
+// ring had not: a server that still runs with the old one then notices, instead
+// of mailing links that nobody can open.
 func Reset(ctx context.Context, d *db.DB, file string) error {
 	if _, err := os.Stat(file); err == nil {
 		if err := os.Rename(file, file+".old"); err != nil {
@@ -109,6 +114,10 @@ func Reset(ctx context.Context, d *db.DB, file string) error {
 		return err
 	}
 	return d.Update(ctx, func(tx *db.Tx) error {
+		last, err := lastKey(tx)
+		if err != nil {
+			return err
+		}
 		for _, statement := range []string{
 			"DELETE FROM installation",
 			"DELETE FROM signing_keys",
@@ -123,6 +132,6 @@ func Reset(ctx context.Context, d *db.DB, file string) error {
 		if _, err := tx.Exec("INSERT INTO installation (one, master_fingerprint, made_at) VALUES (1, $1, $2)", master.Fingerprint(), tx.Now()); err != nil {
 			return err
 		}
-		return addKey(tx, master)
+		return insertKey(tx, master, last%mostKeys+1)
 	})
 }

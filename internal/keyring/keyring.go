@@ -23,11 +23,11 @@ import (
 
 // Ring signs and checks with the keys of one database. It is safe for concurrent use.
 type Ring struct {
-	db     *db.DB
-	master secret.Key
+	db *db.DB
 
-	mu   sync.RWMutex
-	keys map[uint8]secret.Key
+	mu     sync.RWMutex
+	master secret.Key
+	keys   map[uint8]secret.Key
 }
 
 // Info is what may be told about a key.
@@ -150,17 +150,27 @@ func install(ctx context.Context, d *db.DB, master secret.Key) (string, error) {
 	return known, err
 }
 
+// mostKeys is how many numbers the first byte of a link has, without 0.
+const mostKeys = 255
+
 func addKey(tx *db.Tx, master secret.Key) error {
-	last, err := db.One[int](tx, "SELECT COALESCE(max(id), 0) FROM signing_keys")
+	last, err := lastKey(tx)
 	if err != nil {
 		return err
 	}
-	if last >= 255 {
+	if last >= mostKeys {
 		return fault.New(fault.Conflict, "All 255 key numbers are taken. Start a new ring with: sparekey keys reset")
 	}
-	next := last + 1
-	_, err = tx.Exec("INSERT INTO signing_keys (id, sealed, made_at) VALUES ($1, $2, $3)",
-		next, master.Seal(secret.NewKey(), sealedAs(next)), tx.Now())
+	return insertKey(tx, master, last+1)
+}
+
+func lastKey(tx *db.Tx) (int, error) {
+	return db.One[int](tx, "SELECT COALESCE(max(id), 0) FROM signing_keys")
+}
+
+func insertKey(tx *db.Tx, master secret.Key, number int) error {
+	_, err := tx.Exec("INSERT INTO signing_keys (id, sealed, made_at) VALUES ($1, $2, $3)",
+		number, master.Seal(secret.NewKey(), sealedAs(number)), tx.Now())
 	return err
 }
 
@@ -175,6 +185,12 @@ func sealedKeys(tx *db.Tx) ([]sealedKey, error) {
 	return db.All[sealedKey](tx, "SELECT id, sealed FROM signing_keys")
 }
 
+func (r *Ring) masterKey() secret.Key {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.master
+}
+
 func (r *Ring) reload(ctx context.Context) error {
 	var rows []sealedKey
 	err := r.db.View(ctx, func(tx *db.Tx) (err error) {
@@ -186,7 +202,7 @@ func (r *Ring) reload(ctx context.Context) error {
 	}
 	keys := make(map[uint8]secret.Key, len(rows))
 	for _, row := range rows {
-		key, err := r.master.Unseal(row.Sealed, sealedAs(row.ID))
+		key, err := r.masterKey().Unseal(row.Sealed, sealedAs(row.ID))
 		if err != nil {
 			return fmt.Errorf("read key ring: key %d: %w", row.ID, err)
 		}
@@ -252,4 +268,4 @@ func (r *Ring) Read(ctx context.Context, p secret.Purpose, env id.Environment, t
 }
 
 // Cookie gives the key that signs what a browser keeps for us.
-func (r *Ring) Cookie(p secret.Purpose) secret.PurposeKey { return r.master.Derive(p) }
+func (r *Ring) Cookie(p secret.Purpose) secret.PurposeKey { return r.masterKey().Derive(p) }

@@ -123,6 +123,7 @@ func holdsLink(rest string) bool {
 // (405) and paths that are spelled unusually (redirected by the standard
 // library to their clean form).
 func (d *Door) unknown(w *recorder, r *http.Request, fallback http.Handler) {
+	drain(r)
 	probe := &probe{header: http.Header{}}
 	fallback.ServeHTTP(probe, r)
 	m := templates.Message{Heading: "There is no such page", Text: []string{"Check the address, or start at the log in page of your environment."}}
@@ -155,6 +156,7 @@ func (d *Door) page(route Route) http.Handler {
 		rec := w.(*recorder)
 		v := &visit{d: d, w: w, r: r, now: d.Clock(), request: rec.id}
 		if err := d.serve(route, v); err != nil {
+			drain(r)
 			d.fail(v, err)
 		}
 		rec.slug = v.env.Slug

@@ -68,11 +68,14 @@ func send(w *testkit.World, method, address, body string, headers ...string) ans
 		r.Header.Set("Content-Type", formKind)
 	}
 	for i := 0; i < len(headers); i += 2 {
-		if headers[i] == "Host" {
-			r.Host = headers[i+1]
-			continue
+		switch name, value := headers[i], headers[i+1]; name {
+		case "Host":
+			r.Host = value
+		case "User-Agent", "Content-Type": // instead of the usual one
+			r.Header.Set(name, value)
+		default:
+			r.Header.Add(name, value)
 		}
-		r.Header.Add(headers[i], headers[i+1])
 	}
 	res, err := plainClient.Do(r)
 	require.NoError(w.T, err)

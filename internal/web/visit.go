@@ -131,13 +131,12 @@ func (v *visit) readForm() error {
 	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return errNotAForm
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(v.w, v.r.Body, maxForm))
+	body, err := io.ReadAll(io.LimitReader(v.r.Body, maxForm+1))
 	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return errTooLarge
-		}
 		return fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	if len(body) > maxForm {
+		return errTooLarge
 	}
 	v.form, err = url.ParseQuery(string(body))
 	if err != nil {
@@ -146,12 +145,24 @@ func (v *visit) readForm() error {
 	return plainValues(v.form)
 }
 
+// maxDrained bounds what is read and thrown away of a body that nobody wants.
+const maxDrained = 16 << 20
+
+// drain reads what is left of a body before a refusal is answered. A browser
+// hears nothing while it sends, and would show a broken connection instead.
+func drain(r *http.Request) {
+	if r.ContentLength > maxDrained {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, maxDrained) // the answer is the same whatever comes
+}
+
 func plainValues(values url.Values) error {
 	for name, all := range values {
 		if len(all) > 1 {
 			return fmt.Errorf("%w: a field came twice", errMalformed)
 		}
-		if !utf8.ValidString(name) || !utf8.ValidString(all[0]) || strings.ContainsRune(all[0], 0) {
+		if !utf8.ValidString(name) || !utf8.ValidString(all[0]) || strings.ContainsRune(name+all[0], 0) {
 			return fmt.Errorf("%w: a field is not text", errMalformed)
 		}
 	}

@@ -35,6 +35,7 @@ type Unusable struct {
 	Reason  Reason
 	At      time.Time // when it expired, was used or was cancelled
 	Why     string    // in general terms, for a cancelled one
+	Agent   string    // of the browser that used it
 	ByAdmin bool      // it was made by an administrator
 	MayAsk  bool      // "Send a new link" is offered: a mailed link that expired, of a user who could ask now
 	email   string    // of the user, for asking again; never shown
@@ -127,7 +128,7 @@ func judge(env environment.Environment, f found, now time.Time) error {
 	u := &Unusable{ByAdmin: f.link.Channel == token.Admin, email: f.user.Email}
 	switch token.Judge(f.token, f.link, now) {
 	case token.Used:
-		u.Reason, u.At = AlreadyUsed, f.token.UsedAt
+		u.Reason, u.At, u.Agent = AlreadyUsed, f.token.UsedAt, f.token.UsedAgent
 	case token.Cancelled:
 		u.Reason, u.At, u.Why = Cancelled, cancelledAt(f), cancelledWhy(f)
 	case token.Expired:

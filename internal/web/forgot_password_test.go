@@ -52,10 +52,13 @@ func TestAskingNeverTellsWhetherAnAddressIsKnown(t *testing.T) {
 			w.Clock.Advance(20 * time.Second)
 		}
 		settled(w)
-		mails := map[string]int{}
+		mails, seen := map[string]int{}, map[string]bool{}
 		for _, m := range w.Inbox.Mails() {
 			require.Len(t, m.To, 1)
-			mails[m.To[0]]++
+			if !seen[m.MessageID] { // a second copy is known by it
+				mails[m.To[0]]++
+			}
+			seen[m.MessageID] = true
 		}
 		require.Equal(t, map[string]int{janeEmail: 5, "helpdesk@acme.example": 5, "invited@acme.example": 5, "without@acme.example": 5}, mails)
 
@@ -165,6 +168,17 @@ func TestPastFiveMailsAnHourTheAdminStillFindsAToken(t *testing.T) {
 		w.Inbox.Clear()
 		postAsk(w, janeEmail)
 		w.Mail(janeEmail, "Reset your password")
+	})
+}
+
+func TestSendItAgainSaysThatEarlierLinksWork(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		first := ask(w.Browser(), janeEmail)
+		require.NotContains(t, first.Text(), "Earlier links keep working.")
+		link := w.Mail(janeEmail, "Reset your password").LinkTo("/reset-password/")
+		require.Contains(t, first.Press("Send it again").Text(), "Earlier links keep working.")
+		require.Equal(t, http.StatusSeeOther, setPassword(w, link, "x", newPassphrase).Status)
 	})
 }
 

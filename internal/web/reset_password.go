@@ -37,7 +37,7 @@ func (d *Door) submitResetPassword(v *visit) error {
 		return err
 	}
 	done, err := d.Recovery.SetPassword(v.ctx(), v.env, recovery.Use{
-		Link: v.link(), Operation: v.form.Get("operation"), Password: v.form.Get("password"), From: v.from(),
+		Link: v.link(), Operation: cut(v.form.Get("operation"), 64), Password: v.form.Get("password"), From: v.from(),
 		MaySignIn: v.fromOwnPage(),
 	})
 	if f := fault.As(err); f != nil && f.Kind == fault.Invalid {
@@ -87,6 +87,9 @@ func (d *Door) linkError(v *visit, err error) error {
 	}
 	page := templates.LinkNotUsable{
 		Page: v.anonymous(), Reason: string(u.Reason), At: u.At, Cause: cause(u), MadeByAdmin: u.ByAdmin, HelpLine: v.env.Policy.HelpLine,
+	}
+	if u.Agent != "" {
+		page.Device = device(u.Agent)
 	}
 	switch {
 	case u.Reason == recovery.Incomplete || u.Reason == recovery.Damaged:

@@ -76,7 +76,7 @@ func TestEveryLinkThatDoesNotWorkSaysWhyAndWhatNext(t *testing.T) {
 
 		used := askFor(w, janeEmail)
 		require.Equal(t, http.StatusSeeOther, setPassword(w, used, "first", newPassphrase).Status)
-		dead(used, "This link was already used", "Log in", "I forgot my password")
+		dead(used, "This link was already used", "from Firefox on Linux", "Log in", "I forgot my password")
 
 		cancelled := askFor(w, janeEmail)
 		_, err := w.App.Recovery.CancelToken(w.Ctx(), access.Operator(), w.Acme, w.Jane.ID)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/web/templates"
@@ -89,7 +90,7 @@ func (d *Door) linkError(v *visit, err error) error {
 		Page: v.anonymous(), Reason: string(u.Reason), At: u.At, Cause: cause(u), MadeByAdmin: u.ByAdmin, HelpLine: v.env.Policy.HelpLine,
 	}
 	if u.Agent != "" {
-		page.Device = device(u.Agent)
+		page.Device = agent.Words(u.Agent)
 	}
 	switch {
 	case u.Reason == recovery.Incomplete || u.Reason == recovery.Damaged:

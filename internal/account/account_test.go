@@ -59,7 +59,7 @@ func TestTheAccountPageShowsWhatIsOnesOwn(t *testing.T) {
 func TestAPasswordIsChangedByWhoeverKnowsIt(t *testing.T) {
 	eachDB(t, func(t *testing.T, w *world) {
 		w.update(func(tx *db.Tx) error {
-			_, _, err := token.Open(tx, w.env.ID, w.jane.ID, secret.Reset)
+			_, err := token.Open(tx, w.env.ID, w.jane.ID, secret.Reset)
 			return err
 		})
 		_, err := w.ChangePassword(t.Context(), w.actor, w.env, w.here.ID, "not the one at all", nextPassphrase)

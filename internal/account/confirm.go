@@ -173,7 +173,7 @@ func confirm(tx *db.Tx, env environment.Environment, u user.User, l token.Link, 
 	if !c.Invited {
 		return c, nil
 	}
-	t, _, err := token.Open(tx, env.ID, u.ID, secret.Invite)
+	t, err := token.Open(tx, env.ID, u.ID, secret.Invite)
 	if err != nil {
 		return c, err
 	}

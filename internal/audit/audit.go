@@ -21,7 +21,6 @@ const (
 	Asked            Kind = "asked"             // for a reset
 	AskedTooOften    Kind = "asked too often"   // recorded, no further mail
 	AskedDeactivated Kind = "asked deactivated" // recorded, no mail
-	TokenMade        Kind = "token made"
 	TokenRevoked     Kind = "token revoked"
 	LinkMade         Kind = "link made" // by an admin
 	LinkShown        Kind = "link shown again"

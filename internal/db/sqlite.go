@@ -121,7 +121,10 @@ func (e *sqliteEngine) view(ctx context.Context, fn func(querier) error) error {
 func (e *sqliteEngine) close() error {
 	e.once.Do(func() { close(e.closing) })
 	<-e.done
-	return errors.Join(e.conn.Close(), e.writes.Close(), e.reads.Close())
+	err := e.reads.Close()
+	// A long log would have to be read through at the next start.
+	_, _ = e.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)") // another process may be reading
+	return errors.Join(err, e.conn.Close(), e.writes.Close())
 }
 
 // write is one closure waiting for its turn.

@@ -58,12 +58,14 @@ func ResetLink(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Du
 	case by.Name != "":
 		kind = mail.ResetByAdmin
 	}
-	mailed, err := token.WasMailed(tx, env, t.ID)
-	if err != nil {
-		return err
-	}
-	if mailed {
-		channel = token.MailAgain
+	if !t.Fresh {
+		mailed, err := token.WasMailed(tx, env, t.ID)
+		if err != nil {
+			return err
+		}
+		if mailed {
+			channel = token.MailAgain
+		}
 	}
 	link, err := token.AddLink(tx, env, token.NewLink{
 		Purpose: t.Purpose, Token: t.ID, User: to.User, Channel: channel, By: by, EndsAt: tx.Now().Add(life),

@@ -141,7 +141,7 @@ func (r *Recovery) adminLink(tx *db.Tx, actor access.Actor, env environment.Envi
 		return token.Link{}, db.ErrNone
 	default:
 		ends = tx.Now().Add(env.Policy.LinkLife)
-		if t, err = openToken(tx, env, u, actor); err != nil {
+		if t, err = token.Open(tx, env.ID, u.ID, purpose(u)); err != nil {
 			return token.Link{}, err
 		}
 	}

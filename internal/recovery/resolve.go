@@ -84,70 +84,59 @@ func (r *Recovery) resolveWaiting(tx *db.Tx, env environment.Environment, key st
 // user's row is locked before the request's, as everywhere, or the job and an
 // admin's Go would wait for each other.
 func (r *Recovery) resolve(tx *db.Tx, env environment.Environment, q Request) error {
-	u, err := lockByEmail(tx, env.ID, q.AddressKey)
+	u, err := user.LockByEmail(tx, env.ID, q.AddressKey)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	outcome, err := r.outcome(tx, env, q, u)
 	if err != nil {
 		return err
 	}
-	n, err := tx.Exec("UPDATE requests SET resolved_at = $3 WHERE environment_id = $1 AND id = $2 AND resolved_at IS NULL", env.ID, q.ID, tx.Now())
+	n, err := tx.Exec("UPDATE requests SET resolved_at = $3, outcome = $4 WHERE environment_id = $1 AND id = $2 AND resolved_at IS NULL",
+		env.ID, q.ID, tx.Now(), outcome)
 	if err != nil || n == 0 {
 		return err
 	}
-	outcome, err := r.answer(tx, env, q, u)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec("UPDATE requests SET outcome = $3 WHERE environment_id = $1 AND id = $2", env.ID, q.ID, outcome)
-	return err
-}
-
-// lockByEmail locks the user who has an address; zero if nobody has it.
-func lockByEmail(tx *db.Tx, env id.Environment, key string) (user.User, error) {
-	u, err := user.FindByEmail(tx, env, key)
-	if err == nil {
-		u, err = user.Lock(tx, env, u.ID)
-	}
-	if fault.Is(err, fault.NotFound) || err == nil && u.EmailKey != key {
-		return user.User{}, nil
-	}
-	return u, err
-}
-
-func (r *Recovery) answer(tx *db.Tx, env environment.Environment, q Request, u user.User) (string, error) {
-	if u.ID == "" {
-		return matchedNobody, recordUnmatched(tx, env.ID, q)
-	}
 	by := access.Actor{Network: q.Network, Agent: q.Agent}
-	if u.State == user.Deactivated {
-		return notDeactivated, audit.Record(tx, env.ID, audit.Event{Kind: audit.AskedDeactivated, User: u.ID, Actor: by})
+	switch outcome {
+	case matchedNobody:
+		return recordUnmatched(tx, env.ID, q)
+	case notDeactivated:
+		return audit.Record(tx, env.ID, audit.Event{Kind: audit.AskedDeactivated, User: u.ID, Actor: by})
+	case tooOften:
+		return r.withoutMail(tx, env, u, by)
+	default:
+		if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.Asked, User: u.ID, Actor: by}); err != nil {
+			return err
+		}
+		return mailLink(tx, env, u, access.Actor{})
+	}
+}
+
+// outcome says what becomes of a request; u is zero if nobody has the address.
+func (r *Recovery) outcome(tx *db.Tx, env environment.Environment, q Request, u user.User) (string, error) {
+	switch {
+	case u.ID == "":
+		return matchedNobody, nil
+	case u.State == user.Deactivated:
+		return notDeactivated, nil
+	case r.NoLimits:
+		return mailed, nil
 	}
 	mails, _, err := throttle.Count(tx, env.ID, "mail:"+q.AddressKey, time.Hour)
-	if err != nil {
-		return "", err
+	if mails > mailsPerHour {
+		return tooOften, err
 	}
-	if mails > mailsPerHour && !r.NoLimits {
-		return tooOften, r.withoutMail(tx, env, u, by)
-	}
-	if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.Asked, User: u.ID, Actor: by}); err != nil {
-		return "", err
-	}
-	return mailed, mailLink(tx, env, u, access.Actor{})
+	return mailed, err
 }
 
 // mailLink takes or makes the user's token and mails a link of it.
 func mailLink(tx *db.Tx, env environment.Environment, u user.User, by access.Actor) error {
-	t, err := openToken(tx, env, u, by)
+	t, err := token.Open(tx, env.ID, u.ID, purpose(u))
 	if err != nil {
 		return err
 	}
 	return notice.ResetLink(tx, env.ID, to(u), t, life(env, u), by)
-}
-
-func openToken(tx *db.Tx, env environment.Environment, u user.User, by access.Actor) (token.Token, error) {
-	t, made, err := token.Open(tx, env.ID, u.ID, purpose(u))
-	if err != nil || !made {
-		return t, err
-	}
-	return t, audit.Record(tx, env.ID, audit.Event{Kind: audit.TokenMade, User: u.ID, Actor: by})
 }
 
 // withoutMail is for an address asked for too often: no further mail, but a
@@ -160,7 +149,7 @@ func (r *Recovery) withoutMail(tx *db.Tx, env environment.Environment, u user.Us
 	if err != nil || live {
 		return err
 	}
-	t, err := openToken(tx, env, u, access.Actor{})
+	t, err := token.Open(tx, env.ID, u.ID, purpose(u))
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type Token struct {
 	Operation  string         `db:"operation"` // of the POST that used it
 	RevokedAt  time.Time      `db:"revoked_at"`
 	RevokedWhy string         `db:"revoked_why"`
+	Fresh      bool           // just made by Open: it has no links yet
 }
 
 // Why a token was revoked; people read these.
@@ -94,23 +95,23 @@ const linkColumns = `l.id, l.purpose, l.token_id, l.user_id, l.channel, l.made_b
 const fromLinks = " FROM links l LEFT JOIN signing_keys k ON k.id = l.key_id"
 
 // Open gives the user's open token of this purpose, making it if there is none.
-// made tells which. An open token of the other purpose is revoked first.
-func Open(tx *db.Tx, env id.Environment, user id.User, purpose secret.Purpose) (t Token, made bool, err error) {
-	t, err = open(tx, env, user)
-	if err == nil && t.Purpose == purpose {
-		return t, false, nil
-	}
-	if err == nil {
+// An open token of the other purpose is revoked first.
+func Open(tx *db.Tx, env id.Environment, user id.User, purpose secret.Purpose) (Token, error) {
+	t, err := open(tx, env, user)
+	switch {
+	case err == nil && t.Purpose == purpose:
+		return t, nil
+	case err == nil:
 		if _, err := Revoke(tx, env, user, "replaced by another kind of link"); err != nil {
-			return t, false, err
+			return t, err
 		}
-	} else if !errors.Is(err, db.ErrNone) {
-		return t, false, err
+	case !errors.Is(err, db.ErrNone):
+		return t, err
 	}
-	t = Token{ID: id.New[id.Token](), User: user, Purpose: purpose, MadeAt: tx.Now()}
+	t = Token{ID: id.New[id.Token](), User: user, Purpose: purpose, MadeAt: tx.Now(), Fresh: true}
 	_, err = tx.Exec("INSERT INTO tokens (environment_id, id, user_id, purpose, made_at) VALUES ($1, $2, $3, $4, $5)",
 		env, t.ID, user, purpose, t.MadeAt)
-	return t, true, err
+	return t, err
 }
 
 func open(tx *db.Tx, env id.Environment, user id.User) (Token, error) {

@@ -32,23 +32,65 @@ func (u User) Place() Place { return Place{SortKey: u.SortKey, User: u.ID} }
 
 // List gives users in the order of their names.
 //
-// A rare word is found through the trigram index and its few rows are sorted;
-// for a common one it is quicker to walk the names in order until a page is full.
+// A rare word is found through the trigram index and its few rows are sorted.
+// For a common one it is usually quicker to walk the names in order until a page
+// is full; if the first names do not fill it, the index is used after all.
 func List(tx *db.Tx, env id.Environment, f Filter) ([]User, error) {
-	q := query{args: []any{env}}
-	from, where := "users u", "u.environment_id = $1"
 	words := strings.Fields(address.Fold(f.Words))
-	if word := longest(words); utf8.RuneCountInString(word) >= 3 {
-		arg := tx.Dialect().SearchArg(word)
-		rare, err := isRare(tx, arg)
-		if err != nil {
-			return nil, err
-		}
-		if rare {
-			from, where = tx.Dialect().MatchFrom, tx.Dialect().MatchWhere
-			q.args = append(q.args, arg)
+	word := longest(words)
+	if utf8.RuneCountInString(word) < 3 {
+		return f.walk(tx, env, words, everybody)
+	}
+	arg := tx.Dialect().SearchArg(word)
+	rare, err := isRare(tx, arg)
+	if err != nil {
+		return nil, err
+	}
+	if !rare {
+		users, err := f.walk(tx, env, words, walkAtMost)
+		if err != nil || len(users) == f.Limit {
+			return users, err
 		}
 	}
+	return f.lookUp(tx, env, words, arg)
+}
+
+// How many names a walk goes through: all, or as many as are read in the time
+// that looking up a thousand takes.
+const (
+	everybody  = 0
+	walkAtMost = 3000
+)
+
+// walk goes through the names in order.
+func (f Filter) walk(tx *db.Tx, env id.Environment, words []string, atMost int) ([]User, error) {
+	q := query{args: []any{env}}
+	start, where := "u.environment_id = $1", ""
+	if f.After != (Place{}) {
+		start += " AND (u.sort_key, u.id) > (" + q.bind(f.After.SortKey) + ", " + q.bind(f.After.User) + ")"
+	}
+	from := "users u"
+	if atMost == everybody {
+		where = start + f.conditions(&q, words)
+	} else {
+		from = "(SELECT * FROM users u WHERE " + start + " ORDER BY u.sort_key, u.id LIMIT " + q.bind(atMost) + ") u"
+		where = "TRUE" + f.conditions(&q, words)
+	}
+	return f.run(tx, from, where, &q)
+}
+
+// lookUp finds the rows through the trigram index.
+func (f Filter) lookUp(tx *db.Tx, env id.Environment, words []string, arg string) ([]User, error) {
+	q := query{args: []any{env, arg}}
+	where := tx.Dialect().MatchWhere + f.conditions(&q, words)
+	if f.After != (Place{}) {
+		where += " AND (u.sort_key, u.id) > (" + q.bind(f.After.SortKey) + ", " + q.bind(f.After.User) + ")"
+	}
+	return f.run(tx, tx.Dialect().MatchFrom, where, &q)
+}
+
+func (f Filter) conditions(q *query, words []string) string {
+	where := ""
 	for _, w := range words {
 		where += " AND u.search_text LIKE " + q.bind("%"+likeEscaper.Replace(w)+"%") + ` ESCAPE '\'`
 	}
@@ -58,9 +100,10 @@ func List(tx *db.Tx, env id.Environment, f Filter) ([]User, error) {
 	if f.State != "" {
 		where += " AND u.state = " + q.bind(f.State)
 	}
-	if f.After != (Place{}) {
-		where += " AND (u.sort_key, u.id) > (" + q.bind(f.After.SortKey) + ", " + q.bind(f.After.User) + ")"
-	}
+	return where
+}
+
+func (f Filter) run(tx *db.Tx, from, where string, q *query) ([]User, error) {
 	return db.All[User](tx, "SELECT "+columns+" FROM "+from+" WHERE "+where+
 		" ORDER BY u.sort_key, u.id LIMIT "+q.bind(f.Limit), q.args...)
 }

@@ -86,6 +86,11 @@ func Lock(tx *db.Tx, env id.Environment, user id.User) (User, error) {
 	return notFound(db.One[User](tx, "SELECT "+columns+" FROM users u WHERE u.environment_id = $1 AND u.id = $2"+tx.Dialect().ForUpdate, env, user))
 }
 
+// LockByEmail is Lock for the user of an address's canonical key.
+func LockByEmail(tx *db.Tx, env id.Environment, key string) (User, error) {
+	return notFound(db.One[User](tx, "SELECT "+columns+" FROM users u WHERE u.environment_id = $1 AND u.email_key = $2"+tx.Dialect().ForUpdate, env, key))
+}
+
 // New says what a new user is like.
 type New struct {
 	Email         address.Address

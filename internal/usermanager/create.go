@@ -120,7 +120,7 @@ func create(tx *db.Tx, actor access.Actor, env environment.Environment, row user
 }
 
 func invite(tx *db.Tx, actor access.Actor, env environment.Environment, u user.User) error {
-	t, _, err := token.Open(tx, env.ID, u.ID, secret.Invite)
+	t, err := token.Open(tx, env.ID, u.ID, secret.Invite)
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func (w *world) update(fn func(tx *db.Tx) error) {
 func (w *world) mailLink(u user.User) {
 	w.t.Helper()
 	w.update(func(tx *db.Tx) error {
-		t, _, err := token.Open(tx, w.env.ID, u.ID, secret.Reset)
+		t, err := token.Open(tx, w.env.ID, u.ID, secret.Reset)
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,6 @@ var eventWords = map[audit.Kind]struct{ text, tone string }{
 	audit.Asked:            {"Reset link asked for by WHO", templates.ToneQuiet},
 	audit.AskedTooOften:    {"Asked for a reset link again; no further mail, five went out in an hour", templates.ToneWait},
 	audit.AskedDeactivated: {"Asked for a reset link; no mail, the account is deactivated", templates.ToneWait},
-	audit.TokenMade:        {"Password reset token made", templates.ToneQuiet},
 	audit.TokenRevoked:     {"Password reset token cancelled by WHO", templates.ToneWait},
 	audit.LinkMade:         {"Reset Password Link made by WHO", templates.ToneWait},
 	audit.LinkShown:        {"Reset Password Link shown to WHO again", templates.ToneQuiet},

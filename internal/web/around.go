@@ -22,41 +22,56 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 // around is what happens to every request: headers, a request id, the log, the
 // metrics, and an answer even after a panic.
 func (d *Door) around(next http.Handler) http.Handler {
+	headers := d.headers()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		started := d.Clock()
-		rec := &recorder{ResponseWriter: w, route: "other"}
-		id := newRequestID()
+		rec := &recorder{ResponseWriter: w, route: "other", id: newRequestID(), started: d.Clock()}
 		h := w.Header()
-		h.Set("X-Request-Id", id)
-		h.Set("Cache-Control", "no-store") // what may be kept says so itself
-		h.Set("Content-Security-Policy", contentPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-		if d.secure() {
-			h.Set("Strict-Transport-Security", "max-age=63072000")
+		for name, values := range headers {
+			h[name] = values
 		}
-		defer func() {
-			if p := recover(); p != nil {
-				d.Log.Error("panic", "request", id, "route", rec.route, "panic", p, "stack", string(debug.Stack()))
-				if rec.status == 0 {
-					d.sorry(rec, r, id)
-				}
-			}
-			took := d.Clock().Sub(started)
-			if d.Observe != nil {
-				d.Observe(rec.route, rec.status, took)
-			}
-			// The route, not the path: a path may hold a link.
-			d.Log.LogAttrs(context.WithoutCancel(r.Context()), levelOf(rec), "request", slog.String("request", id), slog.String("method", r.Method),
-				slog.String("route", rec.route), slog.String("environment", rec.slug), slog.Int("status", rec.status), slog.Duration("took", took))
-		}()
-		rec.id = id
+		h["X-Request-Id"] = []string{rec.id}
+		defer d.after(rec, r)
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// headers are those of every answer. Their values are shared by all requests:
+// who wants another one sets it, and never appends.
+func (d *Door) headers() map[string][]string {
+	h := map[string][]string{
+		"Cache-Control":                {"no-store"}, // what may be kept says so itself
+		"Content-Security-Policy":      {contentPolicy},
+		"X-Content-Type-Options":       {"nosniff"},
+		"X-Frame-Options":              {"DENY"},
+		"Referrer-Policy":              {"same-origin"},
+		"Cross-Origin-Opener-Policy":   {"same-origin"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Permissions-Policy":           {"camera=(), geolocation=(), microphone=()"},
+	}
+	if d.secure() {
+		h["Strict-Transport-Security"] = []string{"max-age=63072000"}
+	}
+	return h
+}
+
+// after answers a panic and writes down what was answered.
+func (d *Door) after(rec *recorder, r *http.Request) {
+	if p := recover(); p != nil {
+		d.Log.Error("panic", "request", rec.id, "route", rec.route, "panic", p, "stack", string(debug.Stack()))
+		if rec.status == 0 {
+			d.sorry(rec, r, rec.id)
+		}
+	}
+	took := d.Clock().Sub(rec.started)
+	if d.Observe != nil {
+		d.Observe(rec.route, rec.status, took)
+	}
+	ctx := context.WithoutCancel(r.Context())
+	if level := levelOf(rec); d.Log.Enabled(ctx, level) {
+		// The route, not the path: a path may hold a link.
+		d.Log.LogAttrs(ctx, level, "request", slog.String("request", rec.id), slog.String("method", r.Method),
+			slog.String("route", rec.route), slog.String("environment", rec.slug), slog.Int("status", rec.status), slog.Duration("took", took))
+	}
 }
 
 // levelOf keeps what happens thousands of times a minute out of the ordinary log.
@@ -70,6 +85,7 @@ func levelOf(r *recorder) slog.Level {
 // recorder remembers what is answered.
 type recorder struct {
 	http.ResponseWriter
+	started         time.Time
 	status          int
 	id, route, slug string
 }

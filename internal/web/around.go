@@ -150,6 +150,9 @@ func (d *Door) unknown(w *recorder, r *http.Request, fallback http.Handler) {
 		m = templates.Message{Heading: "This does not work that way", Text: []string{"The address exists, but it cannot be asked like this. Go back and use the button on the page."}}
 	}
 	m.Page = templates.Page{Now: d.Clock(), RequestID: w.id}
+	if slug, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); environment.ValidSlug(slug) {
+		m.ActionWords, m.ActionURL = "To the log in page", "/"+slug+"/login"
+	}
 	if err := write(r.Context(), w, status, templates.MessagePage(m)); err != nil {
 		d.Log.Error("render", "error", err)
 	}

@@ -144,6 +144,7 @@ func (d *Door) submitAskAgain(v *visit) error {
 	}
 	m := message("Check your e-mail", "A new link is on its way to the address of this account, usually within a minute. Look into the spam folder too.")
 	m.Page, m.HelpLine = v.anonymous(), v.env.Policy.HelpLine
+	m.ActionWords, m.ActionURL = "Back to log in", v.at("login")
 	return v.show(http.StatusOK, templates.MessagePage(m))
 }
 

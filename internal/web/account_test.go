@@ -46,7 +46,7 @@ func TestChangingOnesPassword(t *testing.T) {
 
 func TestGuessingTheCurrentPasswordIsSlowedDown(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		w.Clock.Freeze()
 		cookie := signedIn(w, janeEmail, testkit.Passphrase)
 		change := func(current string) answer {
@@ -110,7 +110,7 @@ func TestANewAddressCountsOnceItsMailboxSaysSo(t *testing.T) {
 
 func TestAnAddressToConfirmCanBeDroppedReplacedAndExpires(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		b := w.Browser()
 		b.SignIn(janeEmail, testkit.Passphrase)
 		ask := func(to string) string {

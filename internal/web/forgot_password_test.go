@@ -206,7 +206,7 @@ func TestAskingIsLimitedPerNetwork(t *testing.T) {
 
 func TestADeactivatedOrInvitedUserGetsNoResetMail(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		deactivate(w, w.Jane)
 		postAsk(w, janeEmail)
 		settled(w)

@@ -128,7 +128,7 @@ func TestEveryLoginCostsOneHash(t *testing.T) {
 
 func TestAnImportedHashIsUpgradedAtTheNextLogin(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		old, err := bcrypt.GenerateFromPassword([]byte(testkit.Passphrase), bcrypt.MinCost)
 		require.NoError(t, err)
 		u := importUser(w, "old@acme.example", string(old))
@@ -175,7 +175,7 @@ func TestGuessingIsSlowedDownForKnownAndUnknownAlike(t *testing.T) {
 
 func TestRecoveryStaysOpenAndLiftsTheSlowDown(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		w.Clock.Freeze()
 		for range 12 {
 			login(w, janeEmail, "a wrong long password")

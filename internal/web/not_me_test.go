@@ -86,7 +86,7 @@ func TestNotMeAfterTheLinkWasUsed(t *testing.T) {
 
 func TestNotMeLinksEndAfterThreeDays(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		link := askFor(w, janeEmail)
 		stop := notMeLink(t, w.Mail(janeEmail, "Reset your password"))
 		require.Equal(t, http.StatusSeeOther, setPassword(w, link, "x", newPassphrase).Status)
@@ -177,7 +177,7 @@ func TestNotMeUndoesAChangeOfAddress(t *testing.T) {
 
 func TestNotMeUndoesAChangeThatWasNotConfirmedYet(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		thief := w.Browser()
 		thief.SignIn(janeEmail, testkit.Passphrase)
 		moveAddress(thief, "thief@evil.example", testkit.Passphrase)

@@ -88,7 +88,7 @@ func TestEveryLinkThatDoesNotWorkSaysWhyAndWhatNext(t *testing.T) {
 
 func TestSendANewLinkIsAnOrdinaryAsking(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		link := askFor(w, janeEmail)
 		live := send(w, http.MethodPost, link+"/send-again", form("x", "y"))
 		require.Equal(t, http.StatusConflict, live.Status, "it stands on expired links alone")
@@ -139,7 +139,7 @@ func TestALinkIsReadTheWayPeopleAndMailProgramsHandItOver(t *testing.T) {
 
 func TestScannersDoNotUseALink(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		link, before := askFor(w, janeEmail), stored(w, w.Jane)
 		for range 3 {
 			for _, agent := range []string{"Mozilla/5.0 (compatible; SafeLinks scanner)", "curl/8", "", testkit.Firefox} {
@@ -285,7 +285,7 @@ func TestTheResetPageNeedsNoCookieScriptOrOrigin(t *testing.T) {
 
 func TestARefusedPasswordDoesNotUseTheLink(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		b := w.Browser()
 		page := b.Get(askFor(w, janeEmail))
 		for _, c := range []struct{ password, words string }{
@@ -384,7 +384,7 @@ func TestALinkBelongsToOneUserOneEnvironmentOnePurpose(t *testing.T) {
 
 func TestEveryLinkHasItsOwnEnd(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		w.SetPolicy(map[string]string{"link_life": "2h"})
 		first := askFor(w, janeEmail)
 		w.Clock.Advance(90 * time.Minute)
@@ -450,7 +450,7 @@ func TestWhatRevokesAToken(t *testing.T) {
 
 func TestAnInvitationIsALinkToo(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		invite(w, "new@acme.example", "Nora New")
 		mail := w.Mail("new@acme.example", "You are invited")
 		link := mail.LinkTo("/reset-password/")

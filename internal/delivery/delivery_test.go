@@ -321,3 +321,28 @@ func TestWithoutAServerMailsWait(t *testing.T) {
 		require.Contains(t, *deferred.Attempts[0].Reply, "no mail server is configured")
 	})
 }
+
+// TestAServerWithoutANameSends: where the public address is an IP address, so is
+// the sender's domain.
+func TestAServerWithoutANameSends(t *testing.T) {
+	t.Parallel()
+	for public, sender := range map[string]string{
+		"http://192.0.2.1:8080": "no-reply@[192.0.2.1]", "http://[2001:db8::1]:8080": "no-reply@[IPv6:2001:db8::1]", "http://localhost:8080": "no-reply@localhost",
+	} {
+		t.Run(public, func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t, "")
+			conf, err := config.Load(nil, []string{"SPAREKEY_URL=" + public}, "")
+			require.NoError(t, err)
+			w := testkit.New(t, testkit.Database(t, "sqlite"), func(c *config.Config) {
+				c.SMTP, c.URL, c.MailFrom = "smtp://"+s.addr+"?tls=none", conf.URL, conf.MailFrom
+			})
+			askForJane(w)
+			sent := until(w, "sent", 1)
+			require.Contains(t, s.commands(), "MAIL FROM:<"+sender+">")
+			require.Equal(t, `"Sparekey" <`+sender+">", header(s.mails()[0], "From"))
+			require.Equal(t, "<"+*sent.MessageID+">", header(s.mails()[0], "Message-ID"))
+			require.Contains(t, linkIn(s.mails()[0]), public+"/acme/reset-password/")
+		})
+	}
+}

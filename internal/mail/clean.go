@@ -16,12 +16,26 @@ import (
 const maxName = 80
 
 var (
-	// RFC 5322 section 3.6.4, without the quoted and bracketed forms.
-	messageID = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,150}@[A-Za-z0-9.-]{1,253}$")
+	// RFC 5322 section 3.6.4, of the bracketed forms only that of IP addresses.
+	messageID = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,150}@([A-Za-z0-9.-]{1,253}|" + ipLiteral + ")$")
 	code      = regexp.MustCompile(`^[0-9]{8}$`)
 
 	errAddress = errors.New("malformed address")
 )
+
+// ipLiteral is a server without a name, [192.0.2.1] or [IPv6:2001:db8::1]
+// (RFC 5321 section 4.1.3): what the sender has where the public address has none.
+const ipLiteral = `\[(IPv6:)?[0-9A-Fa-f.:]{2,45}\]`
+
+var senderLiteral = regexp.MustCompile("^[A-Za-z0-9._+-]{1,64}@" + ipLiteral + "$")
+
+// senderAddress is plainAddress for the sender, who may have an IP address for a domain.
+func senderAddress(address string) (string, error) {
+	if senderLiteral.MatchString(address) {
+		return address, nil
+	}
+	return plainAddress(address)
+}
 
 // clean makes a name safe for a header and for a line of text: one line, no
 // control or direction characters, no more than maxName characters. "=?" would
@@ -84,7 +98,8 @@ func cleaned(d Data) Data {
 	for _, name := range []*string{&d.UserName, &d.By, &d.How, &d.Device, &d.Network} {
 		*name = inert(*name)
 	}
-	d.From = Party{Name: clean(d.From.Name), Address: ascii(d.From.Address)}
+	from, _ := senderAddress(d.From.Address) // checked
+	d.From = Party{Name: clean(d.From.Name), Address: from}
 	d.To = Party{Name: inert(d.To.Name), Address: ascii(d.To.Address)}
 	d.ReplyTo = ascii(d.ReplyTo)
 	return d

@@ -148,11 +148,13 @@ func check(k Kind, d Data) error {
 }
 
 func checkAddresses(d Data, oldAndNew bool) error {
+	if _, err := senderAddress(d.From.Address); err != nil {
+		return fmt.Errorf("sender: %w", err)
+	}
 	for _, a := range []struct {
 		what, address string
 		needed        bool
 	}{
-		{"sender", d.From.Address, true},
 		{"recipient", d.To.Address, true},
 		{"reply-to", d.ReplyTo, false},
 		{"old address", d.OldAddress, oldAndNew},

@@ -227,7 +227,7 @@ func TestAddressesFailClosed(t *testing.T) {
 	for _, bad := range []string{
 		"", "jane", "jane@", "@acme.example", "jane@acme.example\r\nBcc: e@y.test", "jane@acme.example\n", "jane@acme.example\x00",
 		"jane@acme.example, e@y.test", "<jane@acme.example>", "Jane <jane@acme.example>", "v@x>\r\nRCPT TO:<e@y", `"x -oQ/var/q"@z.test`,
-		"jane@acme\u2028.example", "jane doe@acme.example", "jane@[127.0.0.1]", "jane@acme..example", strings.Repeat("x", 250) + "@acme.example",
+		"jane@acme\u2028.example", "jane doe@acme.example", "jane@[127.0.0.1", "jane@[]", "jane@[127.0.0.1]>", "jane@[acme.example]", "jane@acme..example", strings.Repeat("x", 250) + "@acme.example",
 	} {
 		for what, set := range map[string]func(*mail.Data, string){
 			"from": func(d *mail.Data, s string) { d.From.Address = s },
@@ -247,6 +247,25 @@ func TestAddressesFailClosed(t *testing.T) {
 			_, err := mail.Render(mail.AddressChanged, d)
 			require.Error(t, err, "%s %q", what, bad)
 		}
+	}
+}
+
+// TestTheSenderMayHaveNoName: a server without a name sends from its IP address.
+// Nobody else is written to like that.
+func TestTheSenderMayHaveNoName(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"[192.0.2.1]", "[IPv6:2001:db8::1]"} {
+		d := full()
+		d.From.Address, d.MessageID = "no-reply@"+host, "0192f0c1@"+host
+		require.Contains(t, string(render(t, mail.Reset, d)), "<no-reply@"+host+">")
+		d = full()
+		d.To.Address = "jane@" + host
+		_, err := mail.Render(mail.Reset, d)
+		require.Error(t, err)
+		d = full()
+		d.ReplyTo = "help@" + host
+		_, err = mail.Render(mail.Reset, d)
+		require.Error(t, err)
 	}
 }
 

@@ -28,7 +28,7 @@ func prepare(e Envelope, raw []byte) (letter, string, error) {
 	var l letter
 	var err error
 	if e.From != "" {
-		if l.from, err = path(e.From); err != nil {
+		if l.from, err = reversePath(e.From); err != nil {
 			return letter{}, StageMail, fmt.Errorf("sender: %w", err)
 		}
 	}
@@ -44,6 +44,17 @@ func prepare(e Envelope, raw []byte) (letter, string, error) {
 	l.data = stuff(raw)
 	return l, "", nil
 }
+
+// reversePath is path for the sender, who may have an IP address for a domain
+// (RFC 5321 section 4.1.3): a server without a name sends so.
+func reversePath(address string) (string, error) {
+	if senderLiteral.MatchString(address) {
+		return address, nil
+	}
+	return path(address)
+}
+
+var senderLiteral = regexp.MustCompile(`^[A-Za-z0-9._+-]{1,64}@\[(IPv6:)?[0-9A-Fa-f.:]{2,45}\]$`)
 
 // path gives an address as it stands between the angle brackets of MAIL and
 // RCPT, its domain in ASCII (RFC 5890).

@@ -462,7 +462,7 @@ func TestAddressesCannotCommand(t *testing.T) {
 	for _, bad := range []string{
 		"", "jane", "@x.test", "jane@", "v@x>\r\nRCPT TO:<e@y", "v@x.test\r\nDATA", "v@x.test\n", "v@x.test\r", "v\x00@x.test",
 		"<v@x.test>", "v@x.test> SIZE=1", "v w@x.test", "v@x.test\u2028", "v\u0085@x.test", "v@x..test", "v@-x.test/", "v\xff@x.test",
-		"v\u200b@x.test", "v@[127.0.0.1]", strings.Repeat("v", 250) + "@x.test",
+		"v\u200b@x.test", "v@[127.0.0.1", "v@[]", "v@[127.0.0.1]>", "v@[x.test]", strings.Repeat("v", 250) + "@x.test",
 	} {
 		for stage, e := range map[string]relay.Envelope{
 			relay.StageRcpt: {From: envelope.From, To: bad},
@@ -479,7 +479,14 @@ func TestAddressesCannotCommand(t *testing.T) {
 			require.Empty(t, attempts[0].Server)
 		}
 	}
+	toLiteral := r.Send(t.Context(), relay.Envelope{From: envelope.From, To: "v@[127.0.0.1]"}, []byte(letter))[0]
+	require.Equal(t, relay.Permanent, toLiteral.Outcome)
 	require.Zero(t, s.conns.Load(), "nobody was asked")
+
+	for _, nameless := range []string{"v@[192.0.2.1]", "v@[IPv6:2001:db8::1]"} {
+		require.Equal(t, relay.Accepted, r.Send(t.Context(), relay.Envelope{From: nameless, To: envelope.To}, []byte(letter))[0].Outcome)
+		require.Contains(t, s.lines(), "MAIL FROM:<"+nameless+">")
+	}
 
 	a := r.Send(t.Context(), relay.Envelope{To: envelope.To}, []byte(letter))[0]
 	require.Equal(t, relay.Accepted, a.Outcome)

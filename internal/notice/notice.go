@@ -115,8 +115,8 @@ func AddressChange(tx *db.Tx, env id.Environment, to To, newAddress string, by a
 
 // About says what a "This wasn't me" link undoes; it is the detail of the link.
 type About struct {
-	Kind mail.Kind `json:"kind"`
-	Old  string    `json:"old,omitempty"` // the address before a change
+	Kind    mail.Kind `json:"kind"`
+	Address string    `json:"address"` // where it was mailed: its owner may come back to it
 }
 
 // ReadAbout reads the detail of a "This wasn't me" link.
@@ -127,7 +127,7 @@ func ReadAbout(l token.Link) About {
 }
 
 func withNotMe(tx *db.Tx, env id.Environment, to To, kind mail.Kind, link string, t id.Token, d Detail) error {
-	about, err := json.Marshal(About{Kind: kind, Old: d.Old})
+	about, err := json.Marshal(About{Kind: kind, Address: to.Email})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/notice"
 	"github.com/sparekey/sparekey/internal/secret"
@@ -93,19 +94,23 @@ func describe(l token.Link, u user.User, t token.Token) NotMe {
 	about := notice.ReadAbout(l)
 	page := NotMe{MaskedEmail: mask(u.Email)}
 	switch about.Kind {
-	case mail.AddressChanged: // whoever asked for it was signed in, or is an admin
-		page.UndoAddress, page.Compromised = about.Old, true
-	case mail.PasswordChanged, mail.NewSignIn: // somebody else knows the password
+	case mail.AddressChanged, // whoever asked for it was signed in, or is an admin
+		mail.PasswordChanged, mail.NewSignIn: // somebody else knows the password
 		page.Compromised = true
 	default:
 		page.Compromised = !t.UsedAt.IsZero()
+	}
+	// The address may have been changed by the same stranger: what is in hand
+	// here was mailed to the address before.
+	if page.Compromised && (u.Email != about.Address || u.PendingEmail != "") {
+		page.UndoAddress = about.Address
 	}
 	return page
 }
 
 // ThisWasNotMe revokes the live token; if a password was set with it, it also
 // ends all sessions, makes the password unusable and mails a fresh reset link.
-// After a change of address it brings the old one back first.
+// After a change of address it brings the one back to which the link was mailed.
 func (r *Recovery) ThisWasNotMe(ctx context.Context, env environment.Environment, text string, from From) (NotMe, error) {
 	id, err := r.readNotMe(ctx, env, text)
 	if err != nil {
@@ -113,6 +118,13 @@ func (r *Recovery) ThisWasNotMe(ctx context.Context, env environment.Environment
 	}
 	var page NotMe
 	err = r.DB.Update(ctx, func(tx *db.Tx) error {
+		env, err := environment.ByID(tx, env.ID)
+		if err != nil {
+			return err
+		}
+		if env.Suspended() {
+			return fault.New(fault.Unavailable, "%s is closed for now. Your link stays as it is; try again later.", env.Name)
+		}
 		if err := lockNotMe(tx, env, id); err != nil {
 			return err
 		}
@@ -128,22 +140,26 @@ func (r *Recovery) ThisWasNotMe(ctx context.Context, env environment.Environment
 		if err := audit.Record(tx, env.ID, event); err != nil {
 			return err
 		}
-		if page.UndoAddress != "" {
-			// What was mailed since may have gone to whoever changed the address,
-			// and must not undo this. The owner's older links stay.
-			if err := token.EndNoticesSince(tx, env.ID, u.ID, secret.NotMe, l.MadeAt, token.NotMe); err != nil {
-				return err
-			}
-			if u, err = undoAddress(tx, env, u, page.UndoAddress, event.Actor); err != nil {
-				return err
-			}
+		if page.UndoAddress == "" {
+			return shutOut(tx, env, u, page.Compromised, true)
 		}
-		return shutOut(tx, env, u, page.Compromised)
+		// What was mailed since may have gone to whoever changed the address,
+		// and must not undo this. The owner's older links stay.
+		if err := token.EndNoticesSince(tx, env.ID, u.ID, secret.NotMe, l.MadeAt, token.NotMe); err != nil {
+			return err
+		}
+		u, back, err := undoAddress(tx, env, u, page.UndoAddress, event.Actor)
+		if err != nil {
+			return err
+		}
+		return shutOut(tx, env, u, true, back)
 	})
 	return page, err
 }
 
-func shutOut(tx *db.Tx, env environment.Environment, u user.User, compromised bool) error {
+// shutOut ends what a stranger may hold. The fresh link is mailed only where
+// the address is known to be the owner's.
+func shutOut(tx *db.Tx, env environment.Environment, u user.User, compromised, mailable bool) error {
 	if !compromised {
 		_, err := token.Revoke(tx, env.ID, u.ID, token.NotMe)
 		return err
@@ -154,30 +170,35 @@ func shutOut(tx *db.Tx, env environment.Environment, u user.User, compromised bo
 	if err := token.EndLinksMadeBy(tx, env.ID, u.ID); err != nil {
 		return err
 	}
-	if u.State == user.Deactivated {
+	if u.State == user.Deactivated || !mailable {
 		return nil
 	}
 	return mailLink(tx, env, u, access.Actor{})
 }
 
 // undoAddress brings the old address back, or drops the change if it has not
-// been confirmed yet.
-func undoAddress(tx *db.Tx, env environment.Environment, u user.User, old string, actor access.Actor) (user.User, error) {
+// been confirmed yet. It tells false if somebody else has the old one by now:
+// then only an administrator can help.
+func undoAddress(tx *db.Tx, env environment.Environment, u user.User, old string, actor access.Actor) (user.User, bool, error) {
 	if err := token.EndNotices(tx, env.ID, u.ID, secret.Confirm, token.NotMe); err != nil {
-		return u, err
+		return u, false, err
 	}
 	if err := user.SetPendingEmail(tx, env.ID, u, ""); err != nil {
-		return u, err
+		return u, false, err
 	}
 	if u.Email != old {
 		a, err := address.Parse(old)
 		if err != nil {
-			return u, errors.Join(errors.New("read the old address"), err)
+			return u, false, errors.Join(errors.New("read the old address"), err)
 		}
-		if _, err := user.SetEmail(tx, env.ID, u, a); err != nil {
-			return u, err
+		_, err = user.SetEmail(tx, env.ID, u, a)
+		if fault.Is(err, fault.Conflict) {
+			return u, false, nil
+		}
+		if err != nil {
+			return u, false, err
 		}
 		u.Email, u.EmailKey = a.Mail, a.Key
 	}
-	return u, audit.Record(tx, env.ID, audit.Event{Kind: audit.AddressUndone, User: u.ID, Actor: actor})
+	return u, true, audit.Record(tx, env.ID, audit.Event{Kind: audit.AddressUndone, User: u.ID, Actor: actor})
 }

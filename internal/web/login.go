@@ -107,9 +107,14 @@ func (d *Door) submitLogin(v *visit) error {
 	}
 }
 
-// enter gives the browser its new session; one it may have had before is
-// another user's or its own, and is left to end by itself.
+// enter gives the browser its new session and ends the one it had: nobody would
+// see it again.
 func (v *visit) enter(in signin.In, next string) error {
+	if v.signedIn() {
+		if err := v.d.SignIn.Out(v.ctx(), v.live, v.actor()); err != nil {
+			return err
+		}
+	}
 	v.setCookie("", in.Session, in.EndsAt.Sub(v.now))
 	v.setCookie(deviceCookie, in.Device, deviceLife)
 	if next != "" {

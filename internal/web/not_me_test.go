@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -224,5 +225,56 @@ func TestNotMeOfADeactivatedUserSendsNothing(t *testing.T) {
 		_, err := w.App.UserManager.Activate(w.Ctx(), access.Operator(), w.Acme, w.Jane.ID)
 		require.NoError(t, err)
 		require.False(t, mayLogIn(w, janeEmail, newPassphrase))
+	})
+}
+
+// steal changes the password and then the address, as somebody would who found
+// the browser open.
+func steal(t *testing.T, w *testkit.World) (passwordStop string) {
+	t.Helper()
+	thief := w.Browser()
+	thief.SignIn(janeEmail, testkit.Passphrase)
+	page := thief.Get("/acme/account").Fill("Current password", testkit.Passphrase).Fill("New password", newPassphrase)
+	require.Equal(t, http.StatusOK, page.Press("Change password").Status)
+	passwordStop = notMeLink(t, w.Mail(janeEmail, "Your password was changed"))
+	moveAddress(thief, "thief@evil.example", newPassphrase)
+	w.Browser().Get(w.Mail("thief@evil.example", "").LinkTo("/confirm-address/")).Press("Use this address")
+	require.Equal(t, "thief@evil.example", stored(w, w.Jane).Email)
+	w.Inbox.Clear()
+	return passwordStop
+}
+
+func TestNotMeAboutThePasswordAlsoBringsTheAddressBack(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		stop := steal(t, w)
+		w.Browser().Get(stop).Press(notMeButton)
+		require.Equal(t, janeEmail, stored(w, w.Jane).Email, "the link was mailed to the owner")
+		fresh := w.Mail(janeEmail, "Reset your password").LinkTo("/reset-password/")
+		require.Equal(t, http.StatusSeeOther, setPassword(w, fresh, "x", "another three words here").Status)
+		require.False(t, mayLogIn(w, "thief@evil.example", newPassphrase))
+	})
+}
+
+func TestNotMeShutsTheThiefOutThoughTheAddressIsTaken(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		stop := steal(t, w)
+		w.AddUser(w.Acme, janeEmail, "Another Jane", access.Member)
+		require.Equal(t, http.StatusOK, w.Browser().Get(stop).Press(notMeButton).Status)
+		require.False(t, mayLogIn(w, "thief@evil.example", newPassphrase))
+		settled(w)
+		require.Empty(t, w.Inbox.Mails(), "nothing goes to an address that may be the thief's")
+	})
+}
+
+func TestLoggingInEndsTheSessionTheBrowserHad(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		b := w.Browser()
+		b.SignIn(janeEmail, testkit.Passphrase)
+		b.Post("/acme/login", url.Values{"email": {janeEmail}, "password": {testkit.Passphrase}})
+		require.Equal(t, 1, count(w, "SELECT count(*) FROM sessions WHERE ended_at IS NULL"))
+		require.True(t, isIn(b))
 	})
 }

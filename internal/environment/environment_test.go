@@ -69,8 +69,12 @@ func TestCreateFindAndList(t *testing.T) {
 				slug, name, field string
 				kind              fault.Kind
 			}{
-				{"acme", "Again", "", fault.Conflict}, {"Acme", "X", "slug", fault.Invalid}, {"x", " ", "name", fault.Invalid},
-				{"x", strings.Repeat("ü", 101), "name", fault.Invalid}, {"x", "a\nb", "name", fault.Invalid}, {"x", "a\xff", "name", fault.Invalid},
+				{"acme", "Again", "", fault.Conflict},
+				{"Acme", "X", "slug", fault.Invalid},
+				{"x", " ", "name", fault.Invalid},
+				{"x", strings.Repeat("ü", 101), "name", fault.Invalid},
+				{"x", "a\nb", "name", fault.Invalid},
+				{"x", "a\xff", "name", fault.Invalid},
 			} {
 				_, err := environment.Create(tx, refused.slug, refused.name)
 				require.True(t, fault.Is(err, refused.kind), "%+v: %v", refused, err)

@@ -14,8 +14,14 @@ import (
 
 // settingOf maps the fields of the form to the names of the policy.
 var settingOf = []struct{ field, setting string }{
-	{"link_life", "link_life"}, {"admin_links", "admin_links"}, {"second_admin", "second_admin"}, {"min_length", "password_min_length"},
-	{"after_reset", "after_reset"}, {"help_line", "help_line"}, {"help_email", "help_email"}, {"accent", "accent"},
+	{"link_life", "link_life"},
+	{"admin_links", "admin_links"},
+	{"second_admin", "second_admin"},
+	{"min_length", "password_min_length"},
+	{"after_reset", "after_reset"},
+	{"help_line", "help_line"},
+	{"help_email", "help_email"},
+	{"accent", "accent"},
 }
 
 func (d *Door) showSettings(v *visit) error {

@@ -45,8 +45,13 @@ type Actor struct {
 	Name        string
 	Role        Role // empty for the operator
 	Operator    bool
-	Network     string // where the request came from, for the record
-	Agent       string // the browser, for the record
+	From
+}
+
+// From says where a request came from, for the record.
+type From struct {
+	Network string // an IPv4 address or an IPv6 /64
+	Agent   string // the browser
 }
 
 // Operator is the person with a shell on the server.

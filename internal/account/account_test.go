@@ -31,11 +31,11 @@ func field(t *testing.T, err error) string {
 	return f.Fields[0].Name
 }
 
-func reason(t *testing.T, err error) account.Reason {
+func reason(t *testing.T, err error) token.Verdict {
 	t.Helper()
-	var u *account.Unusable
+	var u *token.Unusable
 	require.ErrorAs(t, err, &u)
-	return u.Reason
+	return u.Verdict
 }
 
 func TestTheAccountPageShowsWhatIsOnesOwn(t *testing.T) {
@@ -146,17 +146,17 @@ func TestANewAddressCountsOnceItIsConfirmed(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, account.Confirmation{Name: "Jane Doe", Email: "Jane@new.example"}, c)
 		require.Equal(t, "jane@acme.example", w.find(w.jane.ID).Email, "looking changes nothing")
-		c, err = w.Confirm(t.Context(), w.env, text, account.From{})
+		c, err = w.Confirm(t.Context(), w.env, text, access.From{})
 		require.NoError(t, err)
 		require.Equal(t, 2, c.SessionsEnded)
 		now := w.find(w.jane.ID)
 		require.Equal(t, "Jane@new.example", now.Email)
 		require.Empty(t, now.PendingEmail)
 
-		_, err = w.Confirm(t.Context(), w.env, text, account.From{})
-		require.Equal(t, account.AlreadyUsed, reason(t, err))
+		_, err = w.Confirm(t.Context(), w.env, text, access.From{})
+		require.Equal(t, token.Used, reason(t, err))
 		_, err = w.OpenConfirm(t.Context(), w.env, text)
-		require.Equal(t, account.AlreadyUsed, reason(t, err))
+		require.Equal(t, token.Used, reason(t, err))
 	})
 }
 
@@ -171,8 +171,8 @@ func TestATakenAddressIsAnsweredLikeAFreeOne(t *testing.T) {
 		require.Equal(t, "BOB@acme.example", p.PendingEmail)
 		text, works := w.confirmLink(w.jane.ID)
 		require.False(t, works, "so its mail is not sent")
-		_, err = w.Confirm(t.Context(), w.env, text, account.From{})
-		require.Equal(t, account.Cancelled, reason(t, err))
+		_, err = w.Confirm(t.Context(), w.env, text, access.From{})
+		require.Equal(t, token.Cancelled, reason(t, err))
 	})
 }
 
@@ -182,7 +182,7 @@ func TestAnAddressTakenMeanwhileIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		text, _ := w.confirmLink(w.jane.ID)
 		w.update(func(tx *db.Tx) error { w.add(tx, "Free@acme.example", "Fred", ""); return nil })
-		_, err = w.Confirm(t.Context(), w.env, text, account.From{})
+		_, err = w.Confirm(t.Context(), w.env, text, access.From{})
 		require.True(t, fault.Is(err, fault.Conflict), "%v", err)
 		require.Equal(t, "jane@acme.example", w.find(w.jane.ID).Email)
 	})
@@ -196,24 +196,24 @@ func TestConfirmationLinksThatDoNotWork(t *testing.T) {
 			text, _ := w.confirmLink(w.jane.ID)
 			return text
 		}
-		use := func(text string) account.Reason {
+		use := func(text string) token.Verdict {
 			_, opened := w.OpenConfirm(t.Context(), w.env, text)
-			_, err := w.Confirm(t.Context(), w.env, text, account.From{})
+			_, err := w.Confirm(t.Context(), w.env, text, access.From{})
 			require.Equal(t, reason(t, opened), reason(t, err), "the page says what the button would")
 			return reason(t, err)
 		}
 		first := ask("one@new.example")
 		second := ask("two@new.example")
-		require.Equal(t, account.Cancelled, use(first), "replaced")
-		require.Equal(t, account.Incomplete, use(second[:20]))
-		require.Equal(t, account.Damaged, use("0"+second[1:20]+"00000"+second[25:]))
+		require.Equal(t, token.Cancelled, use(first), "replaced")
+		require.Equal(t, token.Incomplete, use(second[:20]))
+		require.Equal(t, token.Damaged, use("0"+second[1:20]+"00000"+second[25:]))
 		require.NoError(t, w.CancelEmail(t.Context(), w.actor, w.env))
-		require.Equal(t, account.Cancelled, use(second))
+		require.Equal(t, token.Cancelled, use(second))
 		third := ask("three@new.example")
 		w.ahead.Add(int64(73 * time.Hour))
-		require.Equal(t, account.Expired, use(third))
+		require.Equal(t, token.Expired, use(third))
 		w.update(func(tx *db.Tx) error { return user.Delete(tx, w.env.ID, w.jane) })
-		require.Equal(t, account.Cancelled, use(third), "the user is gone")
+		require.Equal(t, token.Cancelled, use(third), "the user is gone")
 	})
 }
 
@@ -223,10 +223,10 @@ func TestASuspendedEnvironmentKeepsTheLink(t *testing.T) {
 		require.NoError(t, err)
 		text, _ := w.confirmLink(w.jane.ID)
 		w.update(func(tx *db.Tx) error { return environment.SetSuspended(tx, w.env.ID, true) })
-		_, err = w.Confirm(t.Context(), w.env, text, account.From{})
+		_, err = w.Confirm(t.Context(), w.env, text, access.From{})
 		require.True(t, fault.Is(err, fault.Unavailable))
 		w.update(func(tx *db.Tx) error { return environment.SetSuspended(tx, w.env.ID, false) })
-		_, err = w.Confirm(t.Context(), w.env, text, account.From{})
+		_, err = w.Confirm(t.Context(), w.env, text, access.From{})
 		require.NoError(t, err)
 	})
 }
@@ -245,7 +245,7 @@ func TestAnInvitedUserIsInvitedAtTheConfirmedAddress(t *testing.T) {
 			return err
 		})
 		text, _ := w.confirmLink(ida.ID)
-		c, err := w.Confirm(t.Context(), w.env, text, account.From{})
+		c, err := w.Confirm(t.Context(), w.env, text, access.From{})
 		require.NoError(t, err)
 		require.True(t, c.Invited)
 		require.Equal(t, []string{"invitation ida@acme.example"}, w.mails(ida.ID))

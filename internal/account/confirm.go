@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
@@ -17,34 +16,6 @@ import (
 	"github.com/sparekey/sparekey/internal/user"
 )
 
-// Reason says why a link cannot be used.
-type Reason string
-
-// The reasons.
-const (
-	Incomplete  Reason = "incomplete"
-	Damaged     Reason = "damaged"
-	Expired     Reason = "expired"
-	AlreadyUsed Reason = "used"
-	Cancelled   Reason = "cancelled"
-)
-
-// Unusable is the error for a confirmation link that does not work. To whoever
-// holds a genuine link it tells everything about that link.
-type Unusable struct {
-	Reason Reason
-	At     time.Time // when it expired, was used or was cancelled; zero if that is not known
-	Why    string    // in general terms, for a cancelled one
-}
-
-func (u *Unusable) Error() string { return "this link does not work: " + string(u.Reason) }
-
-// From says where a request came from, for the record.
-type From struct {
-	Network string // an IPv4 address or an IPv6 /64
-	Agent   string // the browser
-}
-
 // Confirmation is an address to confirm, or one just confirmed.
 type Confirmation struct {
 	Name          string
@@ -53,11 +24,8 @@ type Confirmation struct {
 	SessionsEnded int
 }
 
-// usedConfirm ends a link that has done its work.
-const usedConfirm = "used"
-
 // OpenConfirm looks at a confirmation link for its page and changes nothing.
-// The error is *Unusable for a link that does not work.
+// The error is *token.Unusable for a link that does not work.
 func (a *Account) OpenConfirm(ctx context.Context, env environment.Environment, text string) (Confirmation, error) {
 	link, err := a.readConfirm(ctx, env, text)
 	if err != nil {
@@ -67,11 +35,11 @@ func (a *Account) OpenConfirm(ctx context.Context, env environment.Environment, 
 	err = a.DB.View(ctx, func(tx *db.Tx) error {
 		l, err := token.FindLink(tx, env.ID, link)
 		if err != nil {
-			return goneWithUser(err)
+			return token.Gone(err)
 		}
 		u, err := user.Find(tx, env.ID, l.User)
 		if err != nil {
-			return goneWithUser(err)
+			return token.Gone(err)
 		}
 		c = Confirmation{Name: u.Name, Email: l.Detail, Invited: u.State == user.Invited}
 		return judge(l, u, tx.Now())
@@ -82,44 +50,30 @@ func (a *Account) OpenConfirm(ctx context.Context, env environment.Environment, 
 func (a *Account) readConfirm(ctx context.Context, env environment.Environment, text string) (string, error) {
 	link, problem, err := a.Ring.Read(ctx, secret.Confirm, env.ID, text)
 	if err == nil && problem != secret.Fine {
-		err = &Unusable{Reason: Reason(problem)}
+		err = &token.Unusable{Verdict: token.Verdict(problem)}
 	}
 	return link.String(), err
 }
 
-// goneWithUser: a genuine link whose rows are gone belonged to a user who was deleted.
-func goneWithUser(err error) error {
-	if errors.Is(err, db.ErrNone) || fault.Is(err, fault.NotFound) {
-		return &Unusable{Reason: Cancelled, Why: "the account no longer exists"}
-	}
-	return err
-}
-
 // judge tells whether a link still confirms the address that its user waits for.
 func judge(l token.Link, u user.User, now time.Time) error {
-	switch token.Judge(token.Token{}, l, now) {
-	case token.Expired:
-		return &Unusable{Reason: Expired, At: l.EndsAt}
-	case token.Cancelled, token.Used:
-		if l.EndedWhy == usedConfirm {
-			return &Unusable{Reason: AlreadyUsed, At: l.EndedAt}
-		}
-		return &Unusable{Reason: Cancelled, At: l.EndedAt, Why: l.EndedWhy}
+	if err := token.JudgeNotice(l, now); err != nil {
+		return err
 	}
 	switch {
 	case u.State == user.Deactivated:
-		return &Unusable{Reason: Cancelled, Why: token.Deactivated}
+		return &token.Unusable{Verdict: token.Cancelled, Why: token.Deactivated}
 	case u.PendingEmail == "" || u.PendingEmail != l.Detail:
-		return &Unusable{Reason: Cancelled, Why: "replaced by a later change"}
+		return &token.Unusable{Verdict: token.Cancelled, Why: "replaced by a later change"}
 	}
 	return nil
 }
 
 // Confirm makes the address of a confirmation link the user's own: all sessions
 // end and an open reset token is revoked. An invited user gets the invitation
-// at the new address. The error is *Unusable for a link that does not work, and
+// at the new address. The error is *token.Unusable for a link that does not work, and
 // Conflict if somebody else has the address by now.
-func (a *Account) Confirm(ctx context.Context, env environment.Environment, text string, from From) (Confirmation, error) {
+func (a *Account) Confirm(ctx context.Context, env environment.Environment, text string, from access.From) (Confirmation, error) {
 	link, err := a.readConfirm(ctx, env, text)
 	if err != nil {
 		return Confirmation{}, err
@@ -135,14 +89,14 @@ func (a *Account) Confirm(ctx context.Context, env environment.Environment, text
 		}
 		l, err := token.FindLink(tx, env.ID, link)
 		if err != nil {
-			return goneWithUser(err)
+			return token.Gone(err)
 		}
 		u, err := user.Lock(tx, env.ID, l.User)
 		if err != nil {
-			return goneWithUser(err)
+			return token.Gone(err)
 		}
 		if l, err = token.FindLink(tx, env.ID, link); err != nil { // as it is under the lock
-			return goneWithUser(err)
+			return token.Gone(err)
 		}
 		if err := judge(l, u, tx.Now()); err != nil {
 			return err
@@ -153,7 +107,7 @@ func (a *Account) Confirm(ctx context.Context, env environment.Environment, text
 	return c, err
 }
 
-func confirm(tx *db.Tx, env environment.Environment, u user.User, l token.Link, from From) (Confirmation, error) {
+func confirm(tx *db.Tx, env environment.Environment, u user.User, l token.Link, from access.From) (Confirmation, error) {
 	c := Confirmation{Name: u.Name, Email: l.Detail, Invited: u.State == user.Invited}
 	next, err := address.Parse(l.Detail)
 	if err != nil {
@@ -162,11 +116,11 @@ func confirm(tx *db.Tx, env environment.Environment, u user.User, l token.Link, 
 	if c.SessionsEnded, err = user.SetEmail(tx, env.ID, u, next); err != nil {
 		return c, err
 	}
-	if _, err := token.EndLink(tx, env.ID, u.ID, l.ID, usedConfirm); err != nil {
+	if _, err := token.EndLink(tx, env.ID, u.ID, l.ID, token.NoticeUsed); err != nil {
 		return c, err
 	}
 	u.Email, u.EmailKey = next.Mail, next.Key
-	self := access.Actor{Environment: env.ID, User: u.ID, Name: u.Name, Role: u.Role, Network: from.Network, Agent: from.Agent}
+	self := access.Actor{Environment: env.ID, User: u.ID, Name: u.Name, Role: u.Role, From: from}
 	if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.AddressChanged, User: u.ID, Actor: self}); err != nil {
 		return c, err
 	}

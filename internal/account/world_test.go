@@ -74,13 +74,13 @@ func newWorld(t *testing.T, engine, dsn string) *world {
 		w.jane = w.add(tx, "jane@acme.example", "Jane Doe", hash)
 		w.bob = w.add(tx, "bob@acme.example", "Bob Builder", hash)
 		life := session.Life{Idle: time.Hour, Most: 24 * time.Hour}
-		if _, w.there, err = session.Start(tx, w.env.ID, w.jane.ID, life, session.From{Network: "192.0.2.1", Agent: "Phone"}); err != nil {
+		if _, w.there, err = session.Start(tx, w.env.ID, w.jane.ID, life, access.From{Network: "192.0.2.1", Agent: "Phone"}); err != nil {
 			return err
 		}
-		w.hereText, w.here, err = session.Start(tx, w.env.ID, w.jane.ID, life, session.From{Network: "192.0.2.2", Agent: "Desk"})
+		w.hereText, w.here, err = session.Start(tx, w.env.ID, w.jane.ID, life, access.From{Network: "192.0.2.2", Agent: "Desk"})
 		return err
 	})
-	w.actor = access.Actor{Environment: w.env.ID, User: w.jane.ID, Name: w.jane.Name, Role: w.jane.Role, Network: "192.0.2.2", Agent: "Desk"}
+	w.actor = access.Actor{Environment: w.env.ID, User: w.jane.ID, Name: w.jane.Name, Role: w.jane.Role, From: access.From{Network: "192.0.2.2", Agent: "Desk"}}
 	w.other = access.Actor{Environment: w.env.ID, User: w.bob.ID, Name: w.bob.Name, Role: w.bob.Role}
 	return w
 }

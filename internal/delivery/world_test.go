@@ -16,7 +16,6 @@ import (
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/outbox"
-	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/testkit"
 	"github.com/sparekey/sparekey/internal/usermanager"
 )
@@ -202,7 +201,7 @@ func eachDB(t *testing.T, test func(t *testing.T, w *testkit.World, servers []*m
 // askForJane types Jane's address into "I forgot my password".
 func askForJane(w *testkit.World) {
 	w.T.Helper()
-	_, err := w.App.Recovery.Ask(w.Ctx(), w.Acme, "jane@acme.example", recovery.From{Network: "192.0.2.7", Agent: testkit.Firefox})
+	_, err := w.App.Recovery.Ask(w.Ctx(), w.Acme, "jane@acme.example", access.From{Network: "192.0.2.7", Agent: testkit.Firefox})
 	require.NoError(w.T, err)
 }
 

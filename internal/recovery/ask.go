@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
@@ -17,7 +18,7 @@ import (
 // promises the rest. It never reads the users table, so that nothing about its
 // answer can tell a known address from an unknown one.
 // It refuses a malformed address (Invalid) and too many from one network (Throttled).
-func (r *Recovery) Ask(ctx context.Context, env environment.Environment, typed string, from From) (address.Address, error) {
+func (r *Recovery) Ask(ctx context.Context, env environment.Environment, typed string, from access.From) (address.Address, error) {
 	a, err := address.Parse(typed)
 	if err != nil {
 		return a, err
@@ -31,7 +32,7 @@ func (r *Recovery) Ask(ctx context.Context, env environment.Environment, typed s
 	return a, err
 }
 
-func (r *Recovery) mayAsk(tx *db.Tx, env environment.Environment, from From) error {
+func (r *Recovery) mayAsk(tx *db.Tx, env environment.Environment, from access.From) error {
 	if r.NoLimits {
 		return nil
 	}
@@ -45,7 +46,7 @@ func (r *Recovery) mayAsk(tx *db.Tx, env environment.Environment, from From) err
 	return nil
 }
 
-func request(tx *db.Tx, env id.Environment, a address.Address, from From) error {
+func request(tx *db.Tx, env id.Environment, a address.Address, from access.From) error {
 	r := id.New[id.Request]()
 	_, err := tx.Exec("INSERT INTO requests (environment_id, id, address, address_key, network, agent, made_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
 		env, r, a.Mail, a.Key, from.Network, from.Agent, tx.Now())

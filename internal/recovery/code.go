@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
@@ -34,7 +35,7 @@ var ErrCode = fault.InvalidField("code", "This code does not fit, or can no long
 type Code struct {
 	Email, Code string
 	Browser     string // names a browser that asked for this address, or ""
-	From        From
+	From        access.From
 }
 
 // EnterCode exchanges a right code for a link of 15 minutes on the same token.

@@ -45,13 +45,10 @@ func (r *Recovery) OpenNotMe(ctx context.Context, env environment.Environment, t
 func (r *Recovery) readNotMe(ctx context.Context, env environment.Environment, text string) (string, error) {
 	id, problem, err := r.Ring.Read(ctx, secret.NotMe, env.ID, text)
 	if err == nil && problem != secret.Fine {
-		err = &Unusable{Reason: Reason(problem)}
+		err = &token.Unusable{Verdict: token.Verdict(problem)}
 	}
 	return id.String(), err
 }
-
-// usedNotMe ends a link that has done its work.
-const usedNotMe = "used"
 
 func findNotMe(tx *db.Tx, env environment.Environment, link string) (token.Link, user.User, token.Token, error) {
 	var (
@@ -60,19 +57,13 @@ func findNotMe(tx *db.Tx, env environment.Environment, link string) (token.Link,
 	)
 	l, err := token.FindLink(tx, env.ID, link)
 	if err != nil {
-		return l, u, t, goneWithUser(err)
+		return l, u, t, token.Gone(err)
 	}
-	switch token.Judge(token.Token{}, l, tx.Now()) {
-	case token.Expired:
-		return l, u, t, &Unusable{Reason: Expired, At: l.EndsAt}
-	case token.Cancelled:
-		if l.EndedWhy == usedNotMe {
-			return l, u, t, &Unusable{Reason: AlreadyUsed, At: l.EndedAt}
-		}
-		return l, u, t, &Unusable{Reason: Cancelled, At: l.EndedAt, Why: l.EndedWhy}
+	if err := token.JudgeNotice(l, tx.Now()); err != nil {
+		return l, u, t, err
 	}
 	if u, err = user.Find(tx, env.ID, l.User); err != nil {
-		return l, u, t, goneWithUser(err)
+		return l, u, t, token.Gone(err)
 	}
 	if l.Token != "" {
 		t, err = token.ByID(tx, env.ID, l.Token)
@@ -87,7 +78,7 @@ func lockNotMe(tx *db.Tx, env environment.Environment, link string) error {
 	if err == nil {
 		_, err = user.Lock(tx, env.ID, l.User)
 	}
-	return goneWithUser(err)
+	return token.Gone(err)
 }
 
 func describe(l token.Link, u user.User, t token.Token) NotMe {
@@ -111,7 +102,7 @@ func describe(l token.Link, u user.User, t token.Token) NotMe {
 // ThisWasNotMe revokes the live token; if a password was set with it, it also
 // ends all sessions, makes the password unusable and mails a fresh reset link.
 // After a change of address it brings the one back to which the link was mailed.
-func (r *Recovery) ThisWasNotMe(ctx context.Context, env environment.Environment, text string, from From) (NotMe, error) {
+func (r *Recovery) ThisWasNotMe(ctx context.Context, env environment.Environment, text string, from access.From) (NotMe, error) {
 	id, err := r.readNotMe(ctx, env, text)
 	if err != nil {
 		return NotMe{}, err
@@ -133,7 +124,7 @@ func (r *Recovery) ThisWasNotMe(ctx context.Context, env environment.Environment
 			return err
 		}
 		page = describe(l, u, t)
-		if _, err := token.EndLink(tx, env.ID, u.ID, l.ID, usedNotMe); err != nil {
+		if _, err := token.EndLink(tx, env.ID, u.ID, l.ID, token.NoticeUsed); err != nil {
 			return err
 		}
 		event := audit.Event{Kind: audit.NotMe, User: u.ID, Actor: self(env, u, from), Detail: audit.Detail{"mail": string(notice.ReadAbout(l).Kind)}}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
@@ -16,32 +17,6 @@ import (
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
 )
-
-// Reason says why a link cannot be used.
-type Reason string
-
-// The five reasons, each with its own words and next step on the page.
-const (
-	Incomplete  Reason = "incomplete"
-	Damaged     Reason = "damaged"
-	Expired     Reason = "expired"
-	AlreadyUsed Reason = "used"
-	Cancelled   Reason = "cancelled"
-)
-
-// Unusable is the error for a link that does not work. To whoever holds a
-// genuine link it tells everything about that link.
-type Unusable struct {
-	Reason  Reason
-	At      time.Time // when it expired, was used or was cancelled
-	Why     string    // in general terms, for a cancelled one
-	Agent   string    // of the browser that used it
-	ByAdmin bool      // it was made by an administrator
-	MayAsk  bool      // "Send a new link" is offered: a mailed link that expired, of a user who could ask now
-	email   string    // of the user, for asking again; never shown
-}
-
-func (u *Unusable) Error() string { return "this link does not work: " + string(u.Reason) }
 
 // Opened is a link that works, as its page needs it.
 type Opened struct {
@@ -63,8 +38,8 @@ type found struct {
 
 // Open looks at a link for its page and records the opening; nothing else
 // changes, so scanners may open links as often as they like.
-// The error is *Unusable for a link that does not work.
-func (r *Recovery) Open(ctx context.Context, env environment.Environment, text string, from From, head bool) (Opened, error) {
+// The error is *token.Unusable for a link that does not work.
+func (r *Recovery) Open(ctx context.Context, env environment.Environment, text string, from access.From, head bool) (Opened, error) {
 	f, err := r.read(ctx, env, text)
 	if err != nil {
 		return Opened{}, err
@@ -92,7 +67,7 @@ func (r *Recovery) read(ctx context.Context, env environment.Environment, text s
 		return found{}, err
 	}
 	if problem != secret.Fine {
-		return found{}, &Unusable{Reason: Reason(problem)}
+		return found{}, &token.Unusable{Verdict: token.Verdict(problem)}
 	}
 	var f found
 	err = r.DB.View(ctx, func(tx *db.Tx) (err error) {
@@ -105,18 +80,10 @@ func (r *Recovery) read(ctx context.Context, env environment.Environment, text s
 func find(tx *db.Tx, env environment.Environment, link string) (found, error) {
 	t, l, err := token.Find(tx, env.ID, link)
 	if err != nil {
-		return found{}, goneWithUser(err)
+		return found{}, token.Gone(err)
 	}
 	u, err := user.Find(tx, env.ID, t.User)
-	return found{user: u, token: t, link: l}, goneWithUser(err)
-}
-
-// goneWithUser: a genuine link whose rows are gone belonged to a user who was deleted.
-func goneWithUser(err error) error {
-	if errors.Is(err, db.ErrNone) || fault.Is(err, fault.NotFound) {
-		return &Unusable{Reason: Cancelled, Why: "the account no longer exists"}
-	}
-	return err
+	return found{user: u, token: t, link: l}, token.Gone(err)
 }
 
 // usable judges a link at this moment.
@@ -125,18 +92,20 @@ func (r *Recovery) usable(env environment.Environment, f found) error {
 }
 
 func judge(env environment.Environment, f found, now time.Time) error {
-	u := &Unusable{ByAdmin: f.link.Channel == token.Admin, email: f.user.Email}
-	switch token.Judge(f.token, f.link, now) {
+	u := &token.Unusable{
+		Verdict: token.Judge(f.token, f.link, now), ByAdmin: f.link.Channel == token.Admin, Invited: f.token.Purpose == secret.Invite,
+	}
+	switch u.Verdict {
 	case token.Used:
-		u.Reason, u.At, u.Agent = AlreadyUsed, f.token.UsedAt, f.token.UsedAgent
+		u.At, u.Agent = f.token.UsedAt, f.token.UsedAgent
 	case token.Cancelled:
-		u.Reason, u.At, u.Why = Cancelled, cancelledAt(f), cancelledWhy(f)
+		u.At, u.Why = cancelledAt(f), cancelledWhy(f)
 	case token.Expired:
-		u.Reason, u.At = Expired, f.link.EndsAt
+		u.At = f.link.EndsAt
 		u.MayAsk = !u.ByAdmin && f.user.State != user.Deactivated && !env.Suspended()
 	case token.Works:
 		if f.user.State == user.Deactivated {
-			u.Reason, u.Why = Cancelled, token.Deactivated
+			u.Verdict, u.Why = token.Cancelled, token.Deactivated
 			return u
 		}
 		return nil
@@ -164,7 +133,7 @@ func cancelledWhy(f found) string {
 	}
 }
 
-func (r *Recovery) recordOpen(ctx context.Context, env environment.Environment, f found, from From, head bool) error {
+func (r *Recovery) recordOpen(ctx context.Context, env environment.Environment, f found, from access.From, head bool) error {
 	scanner := head || agent.Scanner(from.Agent)
 	return r.DB.Update(ctx, func(tx *db.Tx) error {
 		first, err := token.RecordOpen(tx, env.ID, f.link.ID, scanner)
@@ -183,16 +152,16 @@ func (r *Recovery) recordOpen(ctx context.Context, env environment.Environment, 
 
 // AskAgain is "Send a new link" on an expired link: an ordinary asking for its
 // user, without showing the address.
-func (r *Recovery) AskAgain(ctx context.Context, env environment.Environment, text string, from From) error {
+func (r *Recovery) AskAgain(ctx context.Context, env environment.Environment, text string, from access.From) error {
 	f, err := r.read(ctx, env, text)
 	if err != nil {
 		return err
 	}
-	var u *Unusable
+	var u *token.Unusable
 	if err := r.usable(env, f); !errors.As(err, &u) || !u.MayAsk {
 		return fault.New(fault.Conflict, "A new link cannot be asked for here. Choose I forgot my password.")
 	}
-	_, err = r.Ask(ctx, env, u.email, from)
+	_, err = r.Ask(ctx, env, f.user.Email, from)
 	return err
 }
 

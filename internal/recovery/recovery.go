@@ -56,15 +56,9 @@ func life(env environment.Environment, u user.User) time.Duration {
 }
 
 // self is the user as an actor, for events about what the owner of a link did.
-func self(env environment.Environment, u user.User, from From) access.Actor {
-	return access.Actor{Environment: env.ID, User: u.ID, Name: u.Name, Role: u.Role, Network: from.Network, Agent: from.Agent}
+func self(env environment.Environment, u user.User, from access.From) access.Actor {
+	return access.Actor{Environment: env.ID, User: u.ID, Name: u.Name, Role: u.Role, From: from}
 }
 
 // stranger is somebody who has not proven to be anybody.
-func stranger(from From) access.Actor { return access.Actor{Network: from.Network, Agent: from.Agent} }
-
-// From says where a request came from, for the record.
-type From struct {
-	Network string // an IPv4 address or an IPv6 /64
-	Agent   string // the browser
-}
+func stranger(from access.From) access.Actor { return access.Actor{From: from} }

@@ -97,7 +97,7 @@ func (r *Recovery) resolve(tx *db.Tx, env environment.Environment, q Request) er
 	if err != nil || n == 0 {
 		return err
 	}
-	by := access.Actor{Network: q.Network, Agent: q.Agent}
+	by := access.Actor{From: access.From{Network: q.Network, Agent: q.Agent}}
 	switch outcome {
 	case matchedNobody:
 		return recordUnmatched(tx, env.ID, q)

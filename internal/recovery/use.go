@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
@@ -21,7 +22,7 @@ type Use struct {
 	Link      string
 	Operation string // from the form
 	Password  string
-	From      From
+	From      access.From
 	// MaySignIn tells that the request shows our own origin, so that nobody
 	// can be signed in to somebody else's account by a foreign page.
 	MaySignIn bool
@@ -39,7 +40,7 @@ type Done struct {
 // once exactly one succeeds. The same form sent again, with the same password,
 // is answered as the first time.
 //
-// The error is *Unusable for a link that does not work, and a fault about the
+// The error is *token.Unusable for a link that does not work, and a fault about the
 // field "password" if the password is refused, which uses nothing.
 func (r *Recovery) SetPassword(ctx context.Context, env environment.Environment, use Use) (Done, error) {
 	f, err := r.read(ctx, env, use.Link)
@@ -57,7 +58,7 @@ func (r *Recovery) SetPassword(ctx context.Context, env environment.Environment,
 		return Done{}, err
 	}
 	done, err := r.commit(ctx, env, f, use, hash)
-	var unusable *Unusable
+	var unusable *token.Unusable
 	if errors.As(err, &unusable) { // somebody was quicker
 		if f, readErr := r.read(ctx, env, use.Link); readErr == nil {
 			return r.repeated(ctx, f, use, err)
@@ -72,7 +73,7 @@ func (r *Recovery) commit(ctx context.Context, env environment.Environment, f fo
 	err := r.DB.Update(ctx, func(tx *db.Tx) error {
 		u, err := user.Lock(tx, env.ID, f.user.ID)
 		if err != nil {
-			return goneWithUser(err)
+			return token.Gone(err)
 		}
 		env, err := environment.ByID(tx, env.ID)
 		if err != nil {
@@ -93,7 +94,7 @@ func (r *Recovery) commit(ctx context.Context, env environment.Environment, f fo
 			return err
 		}
 		if !won {
-			return &Unusable{Reason: AlreadyUsed, At: tx.Now()}
+			return &token.Unusable{Verdict: token.Used, At: tx.Now()}
 		}
 		done, err = r.finish(tx, env, u, now, use, hash)
 		return err
@@ -129,7 +130,7 @@ func (r *Recovery) finish(tx *db.Tx, env environment.Environment, u user.User, f
 	}
 	if env.Policy.SignedInAfter && use.MaySignIn {
 		life := session.Life{Idle: env.Policy.SessionIdle, Most: env.Policy.SessionLife}
-		if done.Session, _, err = session.Start(tx, env.ID, u.ID, life, session.From(use.From)); err != nil {
+		if done.Session, _, err = session.Start(tx, env.ID, u.ID, life, use.From); err != nil {
 			return done, err
 		}
 		if err := user.SignedIn(tx, env.ID, u); err != nil {
@@ -165,7 +166,7 @@ func (r *Recovery) repeated(ctx context.Context, f found, use Use, unusable erro
 	return Done{User: f.user}, nil
 }
 
-func (r *Recovery) recordRefusal(ctx context.Context, env environment.Environment, f found, from From, refusal error) error {
+func (r *Recovery) recordRefusal(ctx context.Context, env environment.Environment, f found, from access.From, refusal error) error {
 	why := ""
 	if q := fault.As(refusal); q != nil {
 		why = q.Sentence

@@ -45,11 +45,8 @@ type Life struct {
 	Most time.Duration // from signing in
 }
 
-// From says which browser a session is on.
-type From struct{ Network, Agent string }
-
 // Start signs a browser in and gives the secret text for its cookie.
-func Start(tx *db.Tx, env id.Environment, user id.User, life Life, from From) (string, Session, error) {
+func Start(tx *db.Tx, env id.Environment, user id.User, life Life, from access.From) (string, Session, error) {
 	text := secret.NewToken()
 	s := Session{
 		ID: id.New[id.Session](), MadeAt: tx.Now(), SeenAt: tx.Now(), EndsAt: tx.Now().Add(life.Most),
@@ -130,7 +127,7 @@ func Touch(tx *db.Tx, env id.Environment, user id.User, session id.Session) erro
 
 // SeenBefore tells whether the user has had a session on a browser of this name
 // from this network, as far back as sessions are remembered.
-func SeenBefore(tx *db.Tx, env id.Environment, user id.User, from From) (bool, error) {
+func SeenBefore(tx *db.Tx, env id.Environment, user id.User, from access.From) (bool, error) {
 	_, err := db.One[string](tx, "SELECT id FROM sessions WHERE environment_id = $1 AND user_id = $2 AND agent = $3 AND network = $4 LIMIT 1",
 		env, user, from.Agent, from.Network)
 	if errors.Is(err, db.ErrNone) {

@@ -50,7 +50,7 @@ var ErrWrong = fault.New(fault.Invalid, "This e-mail address and password do not
 type Try struct {
 	Email, Password string
 	Device          string // cookie of a browser that has signed in as this address before, or ""
-	Network, Agent  string
+	From            access.From
 }
 
 // In is a browser signed in.
@@ -74,8 +74,8 @@ func (s *SignIn) In(ctx context.Context, env environment.Environment, t Try) (In
 	if s.KnownDevice(env, a.Key, t.Device) {
 		subject += ":" + secret.Hash(t.Device)[:16]
 	}
-	network := "login-network:" + t.Network
-	if err := s.spendTry(ctx, env, subject, network, t.Network); err != nil {
+	network := "login-network:" + t.From.Network
+	if err := s.spendTry(ctx, env, subject, network, t.From.Network); err != nil {
 		return In{}, err
 	}
 	u, result, err := s.check(ctx, env, a.Key, t.Password)
@@ -145,7 +145,7 @@ func (s *SignIn) check(ctx context.Context, env environment.Environment, key, pl
 func (s *SignIn) refuse(ctx context.Context, env environment.Environment, u user.User, t Try) error {
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
 		return audit.Record(tx, env.ID, audit.Event{
-			Kind: audit.SignInRefused, User: u.ID, Actor: access.Actor{Network: t.Network, Agent: t.Agent},
+			Kind: audit.SignInRefused, User: u.ID, Actor: access.Actor{From: t.From},
 		})
 	})
 	if err != nil {
@@ -160,7 +160,7 @@ func (s *SignIn) start(ctx context.Context, env environment.Environment, u user.
 	if !known {
 		in.Device = s.NewDevice(env, u.EmailKey)
 	}
-	actor := access.Actor{Environment: env.ID, User: u.ID, Name: u.Name, Role: u.Role, Network: t.Network, Agent: t.Agent}
+	actor := access.Actor{Environment: env.ID, User: u.ID, Name: u.Name, Role: u.Role, From: t.From}
 	err := s.DB.Update(ctx, func(tx *db.Tx) error {
 		now, err := user.Lock(tx, env.ID, u.ID)
 		if err != nil {
@@ -190,7 +190,7 @@ func (s *SignIn) start(ctx context.Context, env environment.Environment, u user.
 			}
 		}
 		life := session.Life{Idle: env.Policy.SessionIdle, Most: env.Policy.SessionLife}
-		text, started, err := session.Start(tx, env.ID, u.ID, life, session.From{Network: t.Network, Agent: t.Agent})
+		text, started, err := session.Start(tx, env.ID, u.ID, life, t.From)
 		if err != nil {
 			return err
 		}
@@ -209,7 +209,7 @@ func tellOfNewBrowser(tx *db.Tx, env environment.Environment, u user.User, from 
 	if u.LastSignInAt.IsZero() {
 		return nil
 	}
-	seen, err := session.SeenBefore(tx, env.ID, u.ID, session.From{Network: from.Network, Agent: from.Agent})
+	seen, err := session.SeenBefore(tx, env.ID, u.ID, from.From)
 	if err != nil || seen {
 		return err
 	}

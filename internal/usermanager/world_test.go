@@ -117,7 +117,7 @@ func (w *world) mailLink(u user.User) {
 func (w *world) signIn(u user.User) {
 	w.t.Helper()
 	w.update(func(tx *db.Tx) error {
-		_, _, err := session.Start(tx, w.env.ID, u.ID, session.Life{Idle: time.Hour, Most: time.Hour}, session.From{})
+		_, _, err := session.Start(tx, w.env.ID, u.ID, session.Life{Idle: time.Hour, Most: time.Hour}, access.From{})
 		return err
 	})
 }

@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/sparekey/sparekey/internal/account"
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
-	"github.com/sparekey/sparekey/internal/recovery"
+	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
 
@@ -112,11 +111,11 @@ func (d *Door) showAddressConfirm(v *visit) error {
 }
 
 func (v *visit) confirmError(page templates.AddressConfirm, err error) error {
-	var u *account.Unusable
+	var u *token.Unusable
 	if !errors.As(err, &u) {
 		return err
 	}
-	page.Dead = deadNotice(&recovery.Unusable{Reason: recovery.Reason(u.Reason), At: u.At, Why: u.Why})
+	page.Dead = deadNotice(u)
 	return v.show(http.StatusGone, templates.AddressConfirmPage(page))
 }
 
@@ -124,7 +123,7 @@ func (d *Door) submitAddressConfirm(v *visit) error {
 	if err := v.closed(); err != nil {
 		return err
 	}
-	c, err := d.Account.Confirm(v.ctx(), v.env, v.link(), account.From(v.from()))
+	c, err := d.Account.Confirm(v.ctx(), v.env, v.link(), v.from())
 	if err != nil {
 		return v.confirmError(templates.AddressConfirm{Page: v.anonymous(), HelpLine: v.env.Policy.HelpLine}, err)
 	}

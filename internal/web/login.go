@@ -82,10 +82,8 @@ func (d *Door) submitLogin(v *visit) error {
 		page.Suspended = true
 		return v.show(http.StatusServiceUnavailable, templates.LoginPage(page))
 	}
-	from := v.from()
 	in, err := d.SignIn.In(v.ctx(), v.env, signin.Try{
-		Email: v.form.Get("email"), Password: v.form.Get("password"), Device: v.cookie(deviceCookie),
-		Network: from.Network, Agent: from.Agent,
+		Email: v.form.Get("email"), Password: v.form.Get("password"), Device: v.cookie(deviceCookie), From: v.from(),
 	})
 	f := fault.As(err)
 	switch {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/sparekey/sparekey/internal/recovery"
+	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
 
@@ -29,7 +30,7 @@ func (v *visit) notMe(n recovery.NotMe, done bool, err error) error {
 		Page: v.anonymous(), Action: v.at("not-me", lastPart(v.link())), Masked: n.MaskedEmail, Used: n.Compromised, Done: done, HelpLine: v.env.Policy.HelpLine,
 	}
 	status := http.StatusOK
-	var u *recovery.Unusable
+	var u *token.Unusable
 	switch {
 	case errors.As(err, &u):
 		page.Dead, page.At, page.Done = deadNotice(u), u.At, false
@@ -41,15 +42,15 @@ func (v *visit) notMe(n recovery.NotMe, done bool, err error) error {
 }
 
 // deadNotice says why a link that only mails carry works no more.
-func deadNotice(u *recovery.Unusable) string {
-	switch u.Reason {
-	case recovery.Incomplete:
+func deadNotice(u *token.Unusable) string {
+	switch u.Verdict {
+	case token.Incomplete:
 		return "This link was cut off. Mail programs sometimes break long lines; copy the whole line from the mail."
-	case recovery.Damaged:
+	case token.Damaged:
 		return "A character in this link is wrong, or it belongs to another address."
-	case recovery.Expired:
+	case token.Expired:
 		return "This link has stopped working: it is too old."
-	case recovery.AlreadyUsed:
+	case token.Used:
 		return "This link has already been used."
 	default:
 		if u.Why != "" {

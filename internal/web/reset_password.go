@@ -8,6 +8,7 @@ import (
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/recovery"
+	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
 
@@ -82,18 +83,18 @@ func (d *Door) refusePassword(v *visit, f *fault.Error) error {
 
 // linkError shows why a link does not work and the next step: never a dead end.
 func (d *Door) linkError(v *visit, err error) error {
-	var u *recovery.Unusable
+	var u *token.Unusable
 	if !errors.As(err, &u) {
 		return err
 	}
 	page := templates.LinkNotUsable{
-		Page: v.anonymous(), Reason: string(u.Reason), At: u.At, Cause: cause(u), MadeByAdmin: u.ByAdmin, HelpLine: v.env.Policy.HelpLine,
+		Page: v.anonymous(), Reason: string(u.Verdict), At: u.At, Cause: cause(u), MadeByAdmin: u.ByAdmin, Invitation: u.Invited && !u.MayAsk, HelpLine: v.env.Policy.HelpLine,
 	}
 	if u.Agent != "" {
 		page.Device = agent.Words(u.Agent)
 	}
 	switch {
-	case u.Reason == recovery.Incomplete || u.Reason == recovery.Damaged:
+	case u.Verdict == token.Incomplete || u.Verdict == token.Damaged:
 		page.PasteAction, page.Pasted = v.at("reset-password", "paste"), v.link()
 	case u.MayAsk:
 		page.SendAction = v.at("reset-password", lastPart(v.link()), "send-again")
@@ -101,7 +102,7 @@ func (d *Door) linkError(v *visit, err error) error {
 	return v.show(http.StatusGone, templates.LinkNotUsablePage(page))
 }
 
-func cause(u *recovery.Unusable) string {
+func cause(u *token.Unusable) string {
 	if u.Why == "" {
 		return ""
 	}

@@ -22,7 +22,6 @@ import (
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
-	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/session"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
@@ -45,16 +44,12 @@ func (v *visit) ctx() context.Context { return v.r.Context() }
 func (v *visit) signedIn() bool { return v.live.Session != "" }
 
 // from says where the request came from.
-func (v *visit) from() recovery.From {
-	return recovery.From{Network: v.d.network(v.r), Agent: agentOf(v.r)}
+func (v *visit) from() access.From {
+	return access.From{Network: v.d.network(v.r), Agent: agentOf(v.r)}
 }
 
 func (v *visit) actor() access.Actor {
-	from := v.from()
-	return access.Actor{
-		Environment: v.live.Environment, User: v.live.User, Name: v.live.Name, Role: v.live.Role,
-		Network: from.Network, Agent: from.Agent,
-	}
+	return access.Actor{Environment: v.live.Environment, User: v.live.User, Name: v.live.Name, Role: v.live.Role, From: v.from()}
 }
 
 // at gives an address of the environment.

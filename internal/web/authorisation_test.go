@@ -348,7 +348,7 @@ func differences(before, after map[string][]string) []string {
 // refused, by role with 403, by state with 409.
 func TestTheDropdownTellsTheTruth(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		for who, signedInAs := range map[string]string{helpdesk: w.Help.Email, admin: w.Admin.Email} {
 			b := w.Browser()
 			b.SignIn(signedInAs, testkit.Passphrase)
@@ -456,7 +456,7 @@ func newTarget(w *testkit.World, role access.Role, s standing) user.User {
 // TestNobodyActsOnTheOwnRow: the account page is for that.
 func TestNobodyActsOnTheOwnRow(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		b := w.Browser()
 		list := b.SignIn(w.Admin.Email, testkit.Passphrase)
 		require.True(t, list.Has("This is you: your account"))
@@ -475,7 +475,7 @@ func TestNobodyActsOnTheOwnRow(t *testing.T) {
 // TestWithAdminLinksOffNobodyGetsALink, nor takes the way around by address or role.
 func TestWithAdminLinksOffNobodyGetsALink(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		w.SetPolicy(map[string]string{"admin_links": "off"})
 		b := w.Browser()
 		list := b.SignIn(w.Admin.Email, testkit.Passphrase)

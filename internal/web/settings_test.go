@@ -46,7 +46,7 @@ func TestSettingsAreSavedAndHold(t *testing.T) {
 
 func TestWhatSettingsCannotBe(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		ada := signedInAdmin(w)
 		idle(w)
 		before := everyRow(w)
@@ -90,7 +90,7 @@ func TestWhatSettingsCannotBe(t *testing.T) {
 // TestNoSettingStopsTheMail: whatever an admin may save, mails still go out.
 func TestNoSettingStopsTheMail(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		ada := signedInAdmin(w)
 		for _, address := range []string{"help@acme.example", "hélp@acme.example", "help@bücher.example", "a@b", ".x@acme.example", "help@-acme.example", "he|p@acme.example", `"x"@acme.example`, "help@[127.0.0.1]", "help@acme..example"} {
 			saved := ada.Post("/acme/settings", url.Values{"help_email": {address}})

@@ -119,7 +119,7 @@ func TestAnAdminsLinkEndsWithTheLastOfTheOthers(t *testing.T) {
 
 func TestWithoutATokenTheRemedyIsOneClick(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		ada := signedInAdmin(w)
 		none := goTo(ada, "Jane Doe", "Reset Password")
 		require.Equal(t, http.StatusOK, none.Status)
@@ -143,7 +143,7 @@ func TestWithoutATokenTheRemedyIsOneClick(t *testing.T) {
 
 func TestMintAlwaysYieldsALink(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		w.SetPolicy(map[string]string{"admin_links": "mint", "link_life": "30m"})
 		ada := signedInAdmin(w)
 		link := linkOn(t, goTo(ada, "Jane Doe", "Reset Password"))
@@ -237,7 +237,7 @@ func TestWhoIsNoLongerAnAdminHasNoLiveLink(t *testing.T) {
 
 func TestASuspendedEnvironmentShowsNoLinks(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		askAndResolve(w, "jane@acme.example")
 		ada := signedInAdmin(w)
 		link := linkOn(t, goTo(ada, "Jane Doe", "Reset Password"))
@@ -375,7 +375,7 @@ func TestDeleteLeavesNoPerson(t *testing.T) {
 
 func TestEndSessions(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		here, there, help := w.Browser(), w.Browser(), w.Browser()
 		here.SignIn("jane@acme.example", testkit.Passphrase)
 		there.SignIn("jane@acme.example", testkit.Passphrase)
@@ -425,7 +425,7 @@ func TestCancelTheTokenAndEndOneLink(t *testing.T) {
 
 func TestInvitingAndAccepting(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		_, err := w.App.UserManager.Create(w.Ctx(), access.Operator(), w.Acme, usermanager.New{Email: "ivy@acme.example", Name: "Ivy Invited"})
 		require.NoError(t, err)
 		first := w.Mail("ivy@acme.example", "You are invited to Acme").LinkTo("/reset-password/")
@@ -487,7 +487,7 @@ func TestTwoAdminsWhoRemoveEachOther(t *testing.T) {
 
 func TestAdminsSendFiveLinksAnHour(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		ada := signedInAdmin(w)
 		at := "/acme/users/" + string(w.Jane.ID)
 		for range 5 {

@@ -14,7 +14,7 @@ import (
 
 func TestCreatingInvites(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		ada := signedInAdmin(w)
 		form := ada.Get("/acme/users").Follow("New user")
 		made := form.Fill("Name", "  Nina New ").Fill("Email", " nina@ACME.example").Press("Create user")
@@ -73,7 +73,7 @@ func TestWhatCannotBeCreated(t *testing.T) {
 
 func TestANewNameIsSavedAndFound(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		ada := signedInAdmin(w)
 		form := goTo(ada, "Jane Doe", "Edit")
 		require.Equal(t, "Edit Jane Doe", form.Heading())
@@ -179,7 +179,7 @@ func TestOnlyTheLastAddressAskedForCanBeConfirmed(t *testing.T) {
 // TestAnInvitedPersonsAddressMayChange, since the first one is often the mistake.
 func TestAnInvitedPersonsAddressMayChange(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		ivy := invited(w, "ivy@acme.exmaple", "Ivy Invited", access.Member)
 		ada := signedInAdmin(w)
 		ada.Post("/acme/users/"+string(ivy.ID)+"/edit", fields("name", "Ivy Invited", "email", "ivy@acme.example"))

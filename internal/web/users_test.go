@@ -196,7 +196,7 @@ func TestPagesShowEverybodyOnce(t *testing.T) {
 
 func TestAPageThatIsExactlyFullIsTheLast(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		for i := range 50 {
 			invited(w, fmt.Sprintf("p%d@acme.example", i), "Fifty People", access.Member)
 		}
@@ -208,7 +208,7 @@ func TestAPageThatIsExactlyFullIsTheLast(t *testing.T) {
 
 func TestTheFragmentIsTheListAlone(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		b := signedInAdmin(w)
 		b.Header.Set("X-Fragment", "results")
 		part := b.Get("/acme/users?q=jane")
@@ -271,7 +271,7 @@ func TestWhatMatchedNobodyIsShownToClientAdmins(t *testing.T) {
 // not offered a button that would be refused.
 func TestAGuessIsOfferedOnlyWhereItWorks(t *testing.T) {
 	t.Parallel()
-	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		askAndResolve(w, "admin@acme.exampel")
 		list := signedInAdmin(w).Get("/acme/users")
 		require.Contains(t, list.Text(), "admin@acme.exampel")

@@ -194,7 +194,7 @@ func (w *world) serve() {
 func (w *world) kill() {
 	w.t.Helper()
 	require.NoError(w.t, w.running.Process.Kill())
-	<-w.ended
+	require.Error(w.t, <-w.ended, "it was killed")
 	w.running = nil
 }
 

@@ -295,7 +295,7 @@ func settingsPasswords(v Settings) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		templ_7745c5c3_Err = field(v.Page, input{
-			Name: "min_length", Label: "Shortest password (characters)", Value: strconv.Itoa(v.MinLength), Type: "number", InputMode: "numeric", Min: 8, Max: 64, Required: true,
+			Name: "min_length", Label: "Shortest password (characters)", Value: strconv.Itoa(v.MinLength), Type: "number", InputMode: "numeric", Min: 8, Max: 15, Required: true,
 			Hint: "15 is the safe choice while there is no second factor. Passwords in use are not touched; the rule holds from the next change.",
 		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {

@@ -27,8 +27,9 @@ type DB struct {
 	engine engine
 	clock  func() time.Time
 
-	mu     sync.Mutex
-	topics map[string]chan struct{}
+	mu       sync.Mutex
+	topics   map[string]chan struct{}
+	attached sync.Map // string -> any
 }
 
 // engine is what SQLite and PostgreSQL each do in their own way.
@@ -108,8 +109,12 @@ func (d *DB) Now() time.Time {
 // fn may not write; an end of ctx interrupts it.
 func (d *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 	return d.engine.view(ctx, func(q querier) error {
-		return fn(&Tx{q: q, now: d.Now(), dialect: d.engine.dialect()})
+		return fn(d.begin(q))
 	})
+}
+
+func (d *DB) begin(q querier) *Tx {
+	return &Tx{q: q, db: d, now: d.Now(), dialect: d.engine.dialect()}
 }
 
 // Update runs fn in one transaction and answers after its commit.
@@ -119,17 +124,25 @@ func (d *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 // An error of fn undoes what fn did and is returned as it is.
 func (d *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	var last *Tx
+	committed := false
+	defer func() { last.end(committed) }() // also after a panic of fn
 	err := d.engine.update(ctx, func(q querier) error {
-		last = &Tx{q: q, now: d.Now(), dialect: d.engine.dialect()}
+		last.end(false) // an earlier run came to nothing
+		last = d.begin(q)
 		return fn(last)
 	})
-	if err != nil {
-		return err
+	committed = err == nil
+	return err
+}
+
+// Attach makes something of this process known to its transactions; nil takes
+// it away again.
+func (d *DB) Attach(name string, v any) {
+	if v == nil {
+		d.attached.Delete(name)
+		return
 	}
-	for _, topic := range last.notices {
-		d.wake(topic)
-	}
-	return nil
+	d.attached.Store(name, v)
 }
 
 // Notified gives the channel that holds a token whenever a transaction of this
@@ -159,9 +172,10 @@ func (d *DB) topic(topic string) chan struct{} {
 // context: see Update.
 type Tx struct {
 	q       querier
+	db      *DB
 	now     time.Time
 	dialect Dialect
-	notices []string
+	ends    []func(committed bool)
 }
 
 // Now is the time of the transaction; all its rows carry this one.
@@ -171,7 +185,33 @@ func (tx *Tx) Now() time.Time { return tx.now }
 func (tx *Tx) Dialect() Dialect { return tx.dialect }
 
 // Notify wakes whoever waits on the topic once the transaction has committed.
-func (tx *Tx) Notify(topic string) { tx.notices = append(tx.notices, topic) }
+func (tx *Tx) Notify(topic string) {
+	tx.OnEnd(func(committed bool) {
+		if committed {
+			tx.db.wake(topic)
+		}
+	})
+}
+
+// OnEnd runs fn once this run of the closure has been committed or has come to
+// nothing. It is for what this process keeps in memory, and must be quick.
+func (tx *Tx) OnEnd(fn func(committed bool)) { tx.ends = append(tx.ends, fn) }
+
+// Attached gives what DB.Attach made known under a name, or nil.
+func (tx *Tx) Attached(name string) any {
+	v, _ := tx.db.attached.Load(name)
+	return v
+}
+
+func (tx *Tx) end(committed bool) {
+	if tx == nil {
+		return
+	}
+	for _, fn := range tx.ends {
+		fn(committed)
+	}
+	tx.ends = nil
+}
 
 // Exec runs a statement and gives the number of rows it changed.
 func (tx *Tx) Exec(query string, args ...any) (int64, error) {

@@ -46,7 +46,7 @@ func enqueue(t *testing.T, d *db.DB, n int) {
 	t.Helper()
 	require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error {
 		for i := range n {
-			if err := Enqueue(tx, "env", Resolve, fmt.Sprint(i), tx.Now()); err != nil {
+			if err := Enqueue(tx, "env", Resolve, fmt.Sprint(i)); err != nil {
 				return err
 			}
 		}
@@ -181,4 +181,54 @@ func TestPausesGrowToAnHour(t *testing.T) {
 		require.LessOrEqual(t, got, most, n)
 		require.GreaterOrEqual(t, got, most*2/3-1, n)
 	}
+}
+
+func TestAJobIsHandedOverOnlyAfterItsCommit(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB, _ *clock) {
+		done := make(chan string, 10)
+		p := &Pool{DB: d, Kind: Resolve, Size: 1, Log: slog.New(slog.DiscardHandler), Handle: func(ctx context.Context, j Job) error {
+			return d.Update(ctx, func(tx *db.Tx) error {
+				ended, err := Done(tx, j)
+				if ended {
+					tx.OnEnd(func(committed bool) {
+						if committed {
+							done <- j.Subject
+						}
+					})
+				}
+				return err
+			})
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
+		go func() { p.Run(ctx, context.Background()); close(stopped) }()
+		enqueue(t, d, 1)
+		require.Equal(t, "0", <-done)
+
+		// What was undone is not done, and its worker is free again.
+		for range 3 {
+			err := d.Update(t.Context(), func(tx *db.Tx) error {
+				require.NoError(t, Enqueue(tx, "env", Resolve, "undone"))
+				return errors.New("no")
+			})
+			require.Error(t, err)
+			require.Panics(t, func() {
+				_ = d.Update(t.Context(), func(tx *db.Tx) error {
+					require.NoError(t, Enqueue(tx, "env", Resolve, "undone"))
+					panic("a fault of the program")
+				})
+			})
+		}
+		enqueue(t, d, 5) // more than there are workers
+		got := map[string]bool{}
+		for range 5 {
+			got[<-done] = true
+		}
+		require.Equal(t, map[string]bool{"0": true, "1": true, "2": true, "3": true, "4": true}, got)
+		cancel()
+		<-stopped
+		enqueue(t, d, 1)
+		require.Len(t, claimAs(t, d, "another node", 5), 1, "after the stop it waits for somebody else")
+	})
 }

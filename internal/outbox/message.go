@@ -48,7 +48,7 @@ func Queue(tx *db.Tx, env id.Environment, m Message) error {
 	if err != nil {
 		return err
 	}
-	return Enqueue(tx, env, Send, string(m.ID), tx.Now())
+	return Enqueue(tx, env, Send, string(m.ID))
 }
 
 // Find gives a message; db.ErrNone if it is gone.

@@ -29,39 +29,50 @@ type Pool struct {
 	// A job of which it returns an error is tried again later.
 	Handle func(ctx context.Context, j Job) error
 
-	holder string
+	holder  string
+	free    chan struct{} // a token for each worker that has nothing to do
+	hard    context.Context
+	mu      sync.Mutex
+	stopped bool
+	running sync.WaitGroup
 }
 
 // Run works until ctx ends, then waits for the jobs under way. When hard ends
 // too it interrupts them; their leases run out and another worker does them.
 func (p *Pool) Run(ctx, hard context.Context) {
-	p.holder = secret.NewToken()[:16]
-	var running sync.WaitGroup
-	defer running.Wait()
-	free := make(chan struct{}, p.Size)
+	p.holder, p.hard = secret.NewToken()[:16], hard
+	p.free = make(chan struct{}, p.Size)
 	for range p.Size {
-		free <- struct{}{}
+		p.free <- struct{}{}
 	}
 	stopRenewing := p.renewing()
 	defer stopRenewing()
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
+	p.DB.Attach(topic(p.Kind), p)
+	p.look(ctx)
+	p.DB.Attach(topic(p.Kind), nil)
+	p.mu.Lock()
+	p.stopped = true
+	p.mu.Unlock()
+	p.running.Wait()
+}
+
+// look claims what is due as long as workers are free.
+func (p *Pool) look(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-free:
+		case <-p.free:
 		}
-		slots := 1 + takeAll(free)
+		slots := 1 + takeAll(p.free)
 		jobs := p.claim(ctx, slots)
 		for range slots - len(jobs) {
-			free <- struct{}{}
+			p.free <- struct{}{}
 		}
 		for _, j := range jobs {
-			running.Go(func() {
-				defer func() { free <- struct{}{} }()
-				p.work(hard, j)
-			})
+			p.start(j)
 		}
 		if len(jobs) == slots {
 			continue // there may be more
@@ -70,9 +81,42 @@ func (p *Pool) Run(ctx, hard context.Context) {
 		case <-ctx.Done():
 			return
 		case <-p.DB.Notified(topic(p.Kind)):
-		case <-look.C:
+		case <-tick.C:
 		}
 	}
+}
+
+// reserve takes a worker that has nothing to do, if there is one.
+func (p *Pool) reserve() bool {
+	select {
+	case <-p.free:
+		return true
+	default:
+		return false
+	}
+}
+
+// handOver gives a job that was leased when it was enqueued to its worker.
+func (p *Pool) handOver(j Job, committed bool) {
+	if committed {
+		p.start(j)
+	} else {
+		p.free <- struct{}{}
+	}
+}
+
+// start lets a reserved worker do a job. After a stop the job waits for its
+// lease to run out.
+func (p *Pool) start(j Job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return
+	}
+	p.running.Go(func() {
+		defer func() { p.free <- struct{}{} }()
+		p.work(p.hard, j)
+	})
 }
 
 func takeAll(free chan struct{}) int {

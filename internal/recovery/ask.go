@@ -53,5 +53,5 @@ func request(tx *db.Tx, env id.Environment, a address.Address, from access.From)
 	if err != nil {
 		return err
 	}
-	return outbox.Enqueue(tx, env, outbox.Resolve, string(r), tx.Now())
+	return outbox.Enqueue(tx, env, outbox.Resolve, string(r))
 }

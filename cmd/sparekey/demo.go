@@ -35,6 +35,7 @@ const (
 
 func (c demoCommand) Run(ctx context.Context, t *terminal) (err error) {
 	moreThreads()
+	boundMemory()
 	folder, forget, err := c.folder()
 	if err != nil {
 		return err

@@ -25,11 +25,29 @@ func TestEveryAnswerCarriesTheSafetyHeaders(t *testing.T) {
 		in := login(w, "admin@acme.example", testkit.Passphrase).cookie("__Host-sparekey-acme")
 		cookie := in.Name + "=" + in.Value
 		requests := [][2]string{
-			{http.MethodGet, "/"}, {http.MethodGet, "/nowhere/login"}, {http.MethodGet, "/acme/nothing"}, {http.MethodGet, "/acme//login"}, {http.MethodGet, "//evil.example/"},
-			{http.MethodGet, "/favicon.ico"}, {http.MethodGet, "/robots.txt"}, {http.MethodGet, "/static/nothing"}, {http.MethodPost, static.URL("sparekey.css")},
-			{http.MethodGet, static.URL("sparekey.css")}, {http.MethodGet, "/livez"}, {http.MethodGet, "/readyz"}, {http.MethodPost, "/livez"}, {http.MethodGet, "/.well-known/change-password"},
-			{http.MethodDelete, "/acme/login"}, {"PURGE", "/acme/login"}, {http.MethodGet, "/acme/session"}, {http.MethodPost, "/acme/session"}, {http.MethodGet, "/acme/theme.css"},
-			{http.MethodGet, link}, {http.MethodPost, link}, {http.MethodGet, link[:len(link)-4]}, {http.MethodGet, "/acme/users/%00"},
+			{http.MethodGet, "/"},
+			{http.MethodGet, "/nowhere/login"},
+			{http.MethodGet, "/acme/nothing"},
+			{http.MethodGet, "/acme//login"},
+			{http.MethodGet, "//evil.example/"},
+			{http.MethodGet, "/favicon.ico"},
+			{http.MethodGet, "/robots.txt"},
+			{http.MethodGet, "/static/nothing"},
+			{http.MethodPost, static.URL("sparekey.css")},
+			{http.MethodGet, static.URL("sparekey.css")},
+			{http.MethodGet, "/livez"},
+			{http.MethodGet, "/readyz"},
+			{http.MethodPost, "/livez"},
+			{http.MethodGet, "/.well-known/change-password"},
+			{http.MethodDelete, "/acme/login"},
+			{"PURGE", "/acme/login"},
+			{http.MethodGet, "/acme/session"},
+			{http.MethodPost, "/acme/session"},
+			{http.MethodGet, "/acme/theme.css"},
+			{http.MethodGet, link},
+			{http.MethodPost, link},
+			{http.MethodGet, link[:len(link)-4]},
+			{http.MethodGet, "/acme/users/%00"},
 		}
 		for _, r := range web.Routes() {
 			p := strings.NewReplacer("{environment}", "acme", "{$}", "", "{link}", lastOf(link), "{id}", string(w.Jane.ID)).Replace(r.Pattern)

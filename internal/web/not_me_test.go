@@ -240,6 +240,7 @@ func steal(t *testing.T, w *testkit.World) (passwordStop string) {
 	moveAddress(thief, "thief@evil.example", newPassphrase)
 	w.Browser().Get(w.Mail("thief@evil.example", "").LinkTo("/confirm-address/")).Press("Use this address")
 	require.Equal(t, "thief@evil.example", stored(w, w.Jane).Email)
+	settled(w) // the notice to the old address, too
 	w.Inbox.Clear()
 	return passwordStop
 }

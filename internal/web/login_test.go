@@ -316,6 +316,45 @@ func TestBehindAProxyTheLastUntrustedHopCounts(t *testing.T) {
 	}, behindProxy)
 }
 
+func TestHearsayLeftOfTheClientChangesNothing(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		lies := []string{"?, ", ", ", "127.0.0.5, nonsense, ", "\", ", strings.Repeat("203.0.113.1,", 200)}
+		for i := range 100 { // a proxy appends to whatever the client sent
+			login(w, fmt.Sprintf("user%d@acme.example", i), "a wrong long password", "X-Forwarded-For", lies[i%len(lies)]+"198.51.100.7")
+		}
+		for _, lie := range append(lies, "") {
+			require.Equal(t, http.StatusTooManyRequests, login(w, janeEmail, testkit.Passphrase, "X-Forwarded-For", lie+"198.51.100.7").Status, lie)
+			require.Equal(t, http.StatusTooManyRequests, login(w, janeEmail, testkit.Passphrase, "Forwarded", `for="`+lie+`, for=198.51.100.7`).Status, lie)
+		}
+		require.Equal(t, http.StatusSeeOther, login(w, janeEmail, testkit.Passphrase, "X-Forwarded-For", "198.51.100.8").Status)
+	}, behindProxy)
+}
+
+func TestTheHeaderThatTheProxyDoesNotWriteIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	for _, headers := range [][2]string{{"X-Forwarded-For", "Forwarded"}, {"Forwarded", "X-Forwarded-For"}} {
+		onSQLite(t, func(t *testing.T, w *testkit.World) {
+			stranger, proxy := headers[0], headers[1]
+			says := func(header, address string) string {
+				if header == "Forwarded" {
+					return "for=" + address
+				}
+				return address
+			}
+			for i := range 100 {
+				login(w, fmt.Sprintf("user%d@acme.example", i), "a wrong long password",
+					stranger, says(stranger, fmt.Sprintf("203.0.113.%d", i)), proxy, says(proxy, "198.51.100.7"))
+			}
+			require.Equal(t, http.StatusTooManyRequests, login(w, janeEmail, testkit.Passphrase,
+				stranger, says(stranger, "203.0.113.200"), proxy, says(proxy, "198.51.100.7")).Status, "all of them count for the proxy")
+			require.Equal(t, http.StatusSeeOther, login(w, janeEmail, testkit.Passphrase, proxy, says(proxy, "198.51.100.7")).Status)
+			require.Equal(t, http.StatusSeeOther, login(w, janeEmail, testkit.Passphrase,
+				stranger, says(stranger, "198.51.100.9"), proxy, says(proxy, "198.51.100.9")).Status, "they agree")
+		}, behindProxy)
+	}
+}
+
 func TestTheNextPageIsOneOfOurs(t *testing.T) {
 	t.Parallel()
 	onSQLite(t, func(t *testing.T, w *testkit.World) {

@@ -212,42 +212,50 @@ func (d *Door) trusted(a netip.Addr) bool {
 	return false
 }
 
-// forwarded walks the addresses that proxies appended from the right and takes
-// the first that is not a trusted proxy itself; what is left of it is hearsay.
-// A header that cannot be read is ignored as a whole.
-func (d *Door) forwarded(r *http.Request, peer netip.Addr) netip.Addr {
-	hops, ok := forwardedFor(r.Header)
-	if !ok {
-		return peer
+// forwarded gives the client that the proxies name. Where both headers came, a
+// stranger may have sent the one that the proxy does not write: they count if
+// they name the same client, else the proxy's own address does.
+func (d *Door) forwarded(r *http.Request, proxy netip.Addr) netip.Addr {
+	usual, standard := r.Header.Values("X-Forwarded-For"), r.Header.Values("Forwarded")
+	switch {
+	case len(standard) == 0:
+		return d.walk(usual, proxy, plainHop)
+	case len(usual) == 0:
+		return d.walk(standard, proxy, forParameter)
 	}
-	for i := len(hops) - 1; i >= 0; i-- {
-		peer = hops[i]
-		if !d.trusted(peer) {
-			break
-		}
+	client := d.walk(usual, proxy, plainHop)
+	if client != d.walk(standard, proxy, forParameter) {
+		return proxy
 	}
-	return peer
+	return client
 }
 
-func forwardedFor(h http.Header) ([]netip.Addr, bool) {
-	var texts []string
-	if all := h.Values("X-Forwarded-For"); len(all) > 0 {
-		texts = strings.Split(strings.Join(all, ","), ",")
-	} else if all := h.Values("Forwarded"); len(all) > 0 {
-		for element := range strings.SplitSeq(strings.Join(all, ","), ",") {
-			texts = append(texts, forParameter(element))
+// mostHops bounds the proxies between us and a client.
+const mostHops = 32
+
+// walk reads the addresses that proxies appended from the right and takes the
+// first that is not a trusted proxy itself. What is left of it is hearsay and
+// not even read; one that cannot be read on the way is nobody's, and the last
+// good one counts.
+func (d *Door) walk(headers []string, at netip.Addr, read func(string) string) netip.Addr {
+	rest, more := strings.Join(headers, ","), true
+	for i := 0; more && i < mostHops && d.trusted(at); i++ {
+		hop := rest
+		if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
+			rest, hop = rest[:comma], rest[comma+1:]
+		} else {
+			more = false
 		}
-	}
-	hops := make([]netip.Addr, 0, len(texts))
-	for _, t := range texts {
-		a, err := hopAddress(strings.TrimSpace(t))
-		if err != nil || len(hops) == 32 {
-			return nil, false
+		next, err := hopAddress(strings.TrimSpace(read(hop)))
+		if err != nil {
+			break
 		}
-		hops = append(hops, a.Unmap())
+		at = next.Unmap()
 	}
-	return hops, true
+	return at
 }
+
+func plainHop(text string) string { return text }
 
 // forParameter gives the value of for= in one element of Forwarded (RFC 7239
 // section 4). A quoted string that holds separators is no address.

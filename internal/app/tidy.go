@@ -4,16 +4,28 @@ import (
 	"context"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/session"
 	"github.com/sparekey/sparekey/internal/throttle"
+	"github.com/sparekey/sparekey/internal/token"
 )
 
-const tidyEvery = 10 * time.Minute
+// Every so often, what nobody needs any more goes, a few rows at a time so that
+// nobody waits for it. Events stay: they are the evidence.
+const (
+	tidyEvery = 10 * time.Minute
+	tidySlice = 500
+)
 
-// tidy removes what nobody needs any more, until ctx ends. Several nodes may
-// do it at once.
+var forgets = []func(*db.Tx, id.Environment, int) (int64, error){
+	throttle.Forget, session.Forget, recovery.Forget, outbox.Forget, token.Forget,
+}
+
+// tidy runs until ctx ends. Several nodes may do it at once.
 func (s *Server) tidy(ctx context.Context) {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
@@ -23,11 +35,31 @@ func (s *Server) tidy(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for _, forget := range []func(*db.Tx) (int64, error){throttle.Forget, session.Forget, recovery.Forget} {
-			err := s.DB.Update(ctx, func(tx *db.Tx) error { _, err := forget(tx); return err })
-			if err != nil && ctx.Err() == nil {
-				s.Log.Error("tidy", "error", err)
+		if err := s.Tidy(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("tidy", "error", err)
+		}
+	}
+}
+
+// Tidy removes what is too old, in every environment.
+func (s *Server) Tidy(ctx context.Context) error {
+	all, err := s.Settings.List(ctx, access.Operator())
+	if err != nil {
+		return err
+	}
+	for _, env := range all {
+		for _, forget := range forgets {
+			for more := true; more; {
+				err := s.DB.Update(ctx, func(tx *db.Tx) error {
+					n, err := forget(tx, env.ID, tidySlice)
+					more = n == tidySlice
+					return err
+				})
+				if err != nil {
+					return err
+				}
 			}
 		}
 	}
+	return nil
 }

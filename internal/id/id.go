@@ -6,6 +6,9 @@
 package id
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/google/uuid"
 )
 
@@ -31,6 +34,12 @@ type kind interface {
 // It panics only when the system has no random source.
 func New[T kind]() T {
 	return T(uuid.Must(uuid.NewV7()).String())
+}
+
+// Before gives the smallest id of a moment: every id made earlier sorts before it.
+func Before[T kind](t time.Time) T {
+	ms := uint64(t.UnixMilli()) //nolint:gosec // the years of this program are positive
+	return T(fmt.Sprintf("%08x-%04x-7000-8000-000000000000", ms>>16, ms&0xffff))
 }
 
 // Valid tells whether s has the form of an id, so that a garbage path costs no query.

@@ -69,10 +69,16 @@ func claim(tx *db.Tx, kind Kind, holder string, n int, lease time.Duration) ([]J
 	return jobs, err
 }
 
-// renew keeps the leases of a holder that still works.
-func renew(tx *db.Tx, kind Kind, holder string, lease time.Duration) error {
-	_, err := tx.Exec("UPDATE jobs SET leased_until = $1 WHERE kind = $2 AND lease_holder = $3", tx.Now().Add(lease), kind, holder)
-	return err
+// renew keeps the leases of jobs that are under way.
+func renew(tx *db.Tx, jobs []Job, lease time.Duration) error {
+	for _, j := range jobs {
+		_, err := tx.Exec("UPDATE jobs SET leased_until = $1 WHERE environment_id = $2 AND id = $3 AND lease_holder = $4",
+			tx.Now().Add(lease), j.Environment, j.ID, j.holder)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Done ends a job. It tells false if the lease was lost to somebody else, whose

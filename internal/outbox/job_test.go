@@ -103,7 +103,7 @@ func TestAJobOfAKilledWorkerIsDoneByAnother(t *testing.T) {
 		require.Empty(t, claimAs(t, d, "other", 1), "it is leased")
 
 		c.ahead.Add(int64(6 * time.Second))
-		require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error { return renew(tx, Resolve, "killed", Lease) }))
+		require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error { return renew(tx, first, Lease) }))
 		c.ahead.Add(int64(6 * time.Second))
 		require.Empty(t, claimAs(t, d, "other", 1), "a living worker keeps it")
 
@@ -138,7 +138,7 @@ func TestThePoolDoesEveryJobAndTriesFailedOnesAgain(t *testing.T) {
 			n := tries[j.Subject]
 			mu.Unlock()
 			if j.Subject == "13" && n < 3 {
-				c.ahead.Add(int64(time.Minute)) // let the pause pass
+				c.ahead.Add(int64(4 * time.Second)) // let the pause pass, but no lease
 				return errors.New("not today")
 			}
 			return d.Update(ctx, func(tx *db.Tx) error {
@@ -230,5 +230,44 @@ func TestAJobIsHandedOverOnlyAfterItsCommit(t *testing.T) {
 		<-stopped
 		enqueue(t, d, 1)
 		require.Len(t, claimAs(t, d, "another node", 5), 1, "after the stop it waits for somebody else")
+	})
+}
+
+func TestAPanicIsTheJobsAloneAndItIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB, c *clock) {
+		tries := make(chan int, 10)
+		p := &Pool{DB: d, Kind: Resolve, Size: 2, Log: slog.New(slog.DiscardHandler), Handle: func(ctx context.Context, j Job) error {
+			tries <- j.Tries
+			if j.Tries == 1 {
+				defer c.ahead.Add(int64(time.Minute)) // let the pause pass
+				panic("a fault of the program")
+			}
+			return d.Update(ctx, func(tx *db.Tx) error { _, err := Done(tx, j); return err })
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
+		go func() { p.Run(ctx, context.Background()); close(stopped) }()
+		enqueue(t, d, 1)
+		require.Equal(t, 1, <-tries)
+		require.Equal(t, 2, <-tries)
+		cancel()
+		<-stopped
+	})
+}
+
+// TestOnlyJobsUnderWayKeepTheirLease: one whose end could not be written down
+// is found again once its lease has run out.
+func TestOnlyJobsUnderWayKeepTheirLease(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB, c *clock) {
+		enqueue(t, d, 2)
+		jobs := claimAs(t, d, "worker", 2)
+		c.ahead.Add(int64(Lease / 2))
+		require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error { return renew(tx, jobs[:1], Lease) }))
+		c.ahead.Add(int64(Lease/2 + time.Second))
+		again := claimAs(t, d, "other", 2)
+		require.Len(t, again, 1)
+		require.Equal(t, jobs[1].ID, again[0].ID)
 	})
 }

@@ -103,9 +103,9 @@ func RecordAttempt(tx *db.Tx, env id.Environment, a Attempt) error {
 	return err
 }
 
-// Attempts gives the attempts of a user's messages, oldest first.
-func Attempts(tx *db.Tx, env id.Environment, user id.User) ([]Attempt, error) {
-	return db.All[Attempt](tx, `SELECT a.message, a.number, a.at, a.server, a.stage, a.code, a.enhanced, a.reply, a.outcome, a.conversation, a.took
-		FROM messages m JOIN attempts a ON a.environment_id = m.environment_id AND a.message = m.id
-		WHERE m.environment_id = $1 AND m.user_id = $2 ORDER BY a.message, a.number`, env, user)
+// Attempts gives the attempts of these messages, oldest first.
+func Attempts(tx *db.Tx, env id.Environment, messages []id.Message) ([]Attempt, error) {
+	in, args := db.Among([]any{env}, messages)
+	return db.All[Attempt](tx, `SELECT message, number, at, server, stage, code, enhanced, reply, outcome, conversation, took FROM attempts
+		WHERE environment_id = $1 AND message IN (`+in+`) ORDER BY message, number`, args...)
 }

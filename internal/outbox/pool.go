@@ -2,12 +2,17 @@ package outbox
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/secret"
 )
 
@@ -29,12 +34,13 @@ type Pool struct {
 	// A job of which it returns an error is tried again later.
 	Handle func(ctx context.Context, j Job) error
 
-	holder  string
-	free    chan struct{} // a token for each worker that has nothing to do
-	hard    context.Context
-	mu      sync.Mutex
-	stopped bool
-	running sync.WaitGroup
+	holder   string
+	free     chan struct{} // a token for each worker that has nothing to do
+	hard     context.Context
+	mu       sync.Mutex
+	stopped  bool
+	underWay map[id.Job]Job // their leases are renewed, and no others
+	running  sync.WaitGroup
 }
 
 // Run works until ctx ends, then waits for the jobs under way. When hard ends
@@ -45,8 +51,9 @@ func (p *Pool) Run(ctx, hard context.Context) {
 	for range p.Size {
 		p.free <- struct{}{}
 	}
+	p.underWay = map[id.Job]Job{}
 	stopRenewing := p.renewing()
-	defer stopRenewing()
+	defer stopRenewing() // after the last job: also a slow one keeps its lease
 	p.DB.Attach(topic(p.Kind), p)
 	p.look(ctx)
 	p.DB.Attach(topic(p.Kind), nil)
@@ -113,10 +120,20 @@ func (p *Pool) start(j Job) {
 	if p.stopped {
 		return
 	}
+	p.underWay[j.ID] = j
 	p.running.Go(func() {
-		defer func() { p.free <- struct{}{} }()
 		p.work(p.hard, j)
+		p.mu.Lock()
+		delete(p.underWay, j.ID)
+		p.mu.Unlock()
+		p.free <- struct{}{}
 	})
+}
+
+func (p *Pool) jobsUnderWay() []Job {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Values(p.underWay))
 }
 
 func takeAll(free chan struct{}) int {
@@ -144,8 +161,19 @@ func (p *Pool) claim(ctx context.Context, n int) []Job {
 	return jobs
 }
 
+// handle turns a panic into an error: one bad row must not stop the server, and
+// again after each restart.
+func (p *Pool) handle(ctx context.Context, j Job) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return p.Handle(ctx, j)
+}
+
 func (p *Pool) work(ctx context.Context, j Job) {
-	err := p.Handle(ctx, j)
+	err := p.handle(ctx, j)
 	if err == nil {
 		return
 	}
@@ -170,7 +198,7 @@ func (p *Pool) renewing() (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				err := p.DB.Update(ctx, func(tx *db.Tx) error { return renew(tx, p.Kind, p.holder, Lease) })
+				err := p.DB.Update(ctx, func(tx *db.Tx) error { return renew(tx, p.jobsUnderWay(), Lease) })
 				if err != nil && ctx.Err() == nil {
 					p.Log.Error("renew leases", "kind", p.Kind, "error", err)
 				}

@@ -84,7 +84,10 @@ func (r *Recovery) spendTry(ctx context.Context, env environment.Environment, ke
 			if err != nil {
 				return err
 			}
-			allowed = allowed && n <= limit.most
+			// The limits of everybody are not for one network to use up.
+			if allowed = n <= limit.most; !allowed {
+				return nil
+			}
 		}
 		return nil
 	})

@@ -44,7 +44,7 @@ func (r *Recovery) Resolve(ctx context.Context, j outbox.Job) error {
 		if err != nil {
 			return endIfGone(tx, j, err)
 		}
-		q, err := db.One[Request](tx, "SELECT id, address, address_key, network, agent, made_at FROM requests WHERE environment_id = $1 AND id = $2",
+		q, err := db.One[Request](tx, "SELECT id, address, address_key, network, agent, made_at FROM requests WHERE environment_id = $1 AND id = $2 AND resolved_at IS NULL",
 			env.ID, j.Subject)
 		if err != nil {
 			return endIfGone(tx, j, err)
@@ -178,13 +178,17 @@ func recordUnmatched(tx *db.Tx, env id.Environment, q Request) error {
 // keepRequests is how long requests are remembered.
 const keepRequests = 30 * 24 * time.Hour
 
-// Forget removes requests that are too old to matter, resolved or matched nobody.
-func Forget(tx *db.Tx) (int64, error) {
+// Forget removes up to limit requests that are too old to matter, resolved or
+// matched nobody, and tells how many.
+func Forget(tx *db.Tx, env id.Environment, limit int) (int64, error) {
 	before := tx.Now().Add(-keepRequests)
-	n, err := tx.Exec("DELETE FROM requests WHERE made_at < $1 AND resolved_at IS NOT NULL", before)
+	n, err := tx.Exec(`DELETE FROM requests WHERE environment_id = $1 AND id IN (
+		SELECT id FROM requests WHERE environment_id = $1 AND id < $2 AND resolved_at IS NOT NULL LIMIT $3)`,
+		env, id.Before[id.Request](before), limit)
 	if err != nil {
 		return n, err
 	}
-	more, err := tx.Exec("DELETE FROM unmatched WHERE last_at < $1", before)
-	return n + more, err
+	more, err := tx.Exec(`DELETE FROM unmatched WHERE environment_id = $1 AND address_key IN (
+		SELECT address_key FROM unmatched WHERE environment_id = $1 AND last_at < $2 LIMIT $3)`, env, before, limit)
+	return max(n, more), err
 }

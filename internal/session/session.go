@@ -162,7 +162,12 @@ func EndAll(tx *db.Tx, env id.Environment, user id.User, except id.Session, why 
 	return int(n), err
 }
 
-// Forget removes sessions that ended more than 30 days ago.
-func Forget(tx *db.Tx) (int64, error) {
-	return tx.Exec("DELETE FROM sessions WHERE COALESCE(ended_at, ends_at) < $1", tx.Now().Add(-30*24*time.Hour))
+// keep is how long a session is remembered after its end: the login page says
+// why it ended, and a browser seen before is no news.
+const keep = 30 * 24 * time.Hour
+
+// Forget removes up to limit sessions that are long over, and tells how many.
+func Forget(tx *db.Tx, env id.Environment, limit int) (int64, error) {
+	return tx.Exec(`DELETE FROM sessions WHERE environment_id = $1 AND token_hash IN (
+		SELECT token_hash FROM sessions WHERE environment_id = $1 AND ends_at < $2 LIMIT $3)`, env, tx.Now().Add(-keep), limit)
 }

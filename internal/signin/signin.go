@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"sync"
 	"time"
 
@@ -80,14 +81,16 @@ func (s *SignIn) In(ctx context.Context, env environment.Environment, t Try) (In
 	}
 	u, result, err := s.check(ctx, env, a.Key, t.Password)
 	if err != nil {
-		return In{}, err
+		// The password was not looked at: the try does not count.
+		return In{}, errors.Join(err, s.giveBack(ctx, env, subject, network))
 	}
 	if !result.OK || !u.MaySignIn() {
 		return In{}, s.refuse(ctx, env, u, t)
 	}
 	hash := ""
 	if result.Upgrade {
-		if hash, err = s.Hasher.Hash(ctx, t.Password); err != nil {
+		hash, err = s.Hasher.Hash(ctx, t.Password)
+		if err != nil && !fault.Is(err, fault.Unavailable) { // too much to do: the next login upgrades
 			return In{}, err
 		}
 	}
@@ -112,6 +115,20 @@ func (s *SignIn) spendTry(ctx context.Context, env environment.Environment, subj
 			return err
 		}
 		return slowed(wait, "There were many wrong passwords for this address.")
+	})
+}
+
+func (s *SignIn) giveBack(ctx context.Context, env environment.Environment, subjects ...string) error {
+	if s.NoLimits {
+		return nil
+	}
+	return s.DB.Update(context.WithoutCancel(ctx), func(tx *db.Tx) error {
+		for _, subject := range subjects {
+			if err := throttle.GiveBack(tx, env.ID, subject); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -31,17 +31,15 @@ func Count(tx *db.Tx, env id.Environment, subject string, window time.Duration) 
 // It gives how long to wait; zero means that the try may go ahead and has been
 // counted, anything else that it was refused and counts for nothing.
 func Slow(tx *db.Tx, env id.Environment, subject string, free int, window time.Duration) (time.Duration, error) {
-	if _, err := tx.Exec(`INSERT INTO throttle (environment_id, subject, tries, ends_at) VALUES ($1, $2, 0, $3)
-		ON CONFLICT (environment_id, subject) DO NOTHING`, env, subject, tx.Now().Add(window)); err != nil {
-		return 0, err
-	}
 	type slowed struct {
 		Tries        int       `db:"tries"`
 		EndsAt       time.Time `db:"ends_at"`
 		BlockedUntil time.Time `db:"blocked_until"`
 	}
-	s, err := db.One[slowed](tx, "SELECT tries, ends_at, blocked_until FROM throttle WHERE environment_id = $1 AND subject = $2"+
-		tx.Dialect().ForUpdate, env, subject)
+	// The update that changes nothing locks the row, or makes it.
+	s, err := db.One[slowed](tx, `INSERT INTO throttle (environment_id, subject, tries, ends_at) VALUES ($1, $2, 0, $3)
+		ON CONFLICT (environment_id, subject) DO UPDATE SET tries = throttle.tries
+		RETURNING tries, ends_at, blocked_until`, env, subject, tx.Now().Add(window))
 	if err != nil {
 		return 0, err
 	}
@@ -82,7 +80,9 @@ func LiftAll(tx *db.Tx, env id.Environment, prefix string) error {
 	return err
 }
 
-// Forget removes the counters whose window has ended.
-func Forget(tx *db.Tx) (int64, error) {
-	return tx.Exec("DELETE FROM throttle WHERE ends_at <= $1 AND (blocked_until IS NULL OR blocked_until <= $1)", tx.Now())
+// Forget removes up to limit counters whose window has ended, and tells how many.
+func Forget(tx *db.Tx, env id.Environment, limit int) (int64, error) {
+	return tx.Exec(`DELETE FROM throttle WHERE environment_id = $1 AND subject IN (
+		SELECT subject FROM throttle WHERE environment_id = $1 AND ends_at <= $2 AND (blocked_until IS NULL OR blocked_until <= $2) LIMIT $3)`,
+		env, tx.Now(), limit)
 }

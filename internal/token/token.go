@@ -253,7 +253,7 @@ func EndLink(tx *db.Tx, env id.Environment, user id.User, link, why string) (boo
 // EndLinksMadeBy ends the links an admin made, who may no longer make any.
 func EndLinksMadeBy(tx *db.Tx, env id.Environment, admin id.User) error {
 	_, err := tx.Exec(`UPDATE links SET ended_at = $3, ended_why = $4
-		WHERE environment_id = $1 AND made_by = $2 AND channel = $5 AND ended_at IS NULL`, env, string(admin), tx.Now(), AdminLostRight, Admin)
+		WHERE environment_id = $1 AND made_by = $2 AND channel = 'admin' AND ended_at IS NULL`, env, string(admin), tx.Now(), AdminLostRight)
 	return err
 }
 

@@ -167,7 +167,11 @@ func messages(tx *db.Tx, env id.Environment, userID id.User) ([]Message, error) 
 	if err != nil {
 		return nil, err
 	}
-	attempts, err := outbox.Attempts(tx, env, userID)
+	ids := make([]id.Message, len(found))
+	for i, f := range found {
+		ids[i] = f.ID
+	}
+	attempts, err := outbox.Attempts(tx, env, ids)
 	if err != nil {
 		return nil, err
 	}

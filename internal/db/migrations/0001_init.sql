@@ -71,6 +71,7 @@ CREATE TABLE sessions (
 	PRIMARY KEY (environment_id, token_hash),
 	FOREIGN KEY (environment_id, user_id) REFERENCES users (environment_id, id) ON DELETE CASCADE
 );
+CREATE INDEX sessions_by_end ON sessions (environment_id, ends_at);
 CREATE INDEX sessions_of_user ON sessions (environment_id, user_id, made_at);
 
 -- The right of one user to set a new password without the old one.
@@ -117,6 +118,7 @@ CREATE TABLE links (
 );
 CREATE INDEX links_of_user ON links (environment_id, user_id, made_at);
 CREATE INDEX links_of_token ON links (environment_id, token_id);
+CREATE INDEX links_by_admin ON links (environment_id, made_by) WHERE channel = 'admin';
 
 -- A Client Admin asks a second one to agree to an act on another Client Admin.
 CREATE TABLE approvals (

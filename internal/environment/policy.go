@@ -75,7 +75,7 @@ var Settings = []Setting{
 		func(p *Policy, v string) error { return oneOf(v, &p.AdminLinks, ExistingToken, Mint, Off) },
 	},
 	{
-		"second_admin", "on or off", "whether resetting another Client Admin, or changing their address or role, needs a second one's agreement",
+		"second_admin", "on or off", "whether resetting another Client Admin, or changing their address or role, needs a second one's agreement; while it is on, only an operator adds a Client Admin or switches it off",
 		func(p Policy) string { return onOff(p.SecondAdmin) },
 		func(p *Policy, v string) error {
 			p.SecondAdmin = v == "on"

@@ -118,7 +118,8 @@ type Changed struct{ Name, Old, New string }
 
 // ChangePolicy changes the named settings of an environment, all or none, and
 // gives those that are different now. The fault names every setting that was
-// refused, with what is allowed.
+// refused, with what is allowed. Denied on "second_admin" for a Client Admin who
+// would switch it off.
 func (s *Settings) ChangePolicy(ctx context.Context, actor access.Actor, env environment.Environment, values map[string]string) (environment.Environment, []Changed, error) {
 	if !actor.Operator && actor.Environment != env.ID {
 		return env, nil, fault.New(fault.NotFound, "There is no such environment.")
@@ -136,6 +137,9 @@ func (s *Settings) ChangePolicy(ctx context.Context, actor access.Actor, env env
 		if env.Policy, err = with(now.Policy, values); err != nil {
 			return err
 		}
+		if now.Policy.SecondAdmin && !env.Policy.SecondAdmin && !actor.Operator {
+			return keepSecondAdmin()
+		}
 		if changed = differences(now.Policy, env.Policy); len(changed) == 0 {
 			return nil
 		}
@@ -149,6 +153,14 @@ func (s *Settings) ChangePolicy(ctx context.Context, actor access.Actor, env env
 		return audit.Record(tx, env.ID, audit.Event{Kind: audit.PolicyChanged, Actor: actor, Detail: detail})
 	})
 	return env, changed, err
+}
+
+// keepSecondAdmin refuses to switch second_admin off: a rule against one Client
+// Admin alone is none if one alone lifts it.
+func keepSecondAdmin() error {
+	f := fault.InvalidField("second_admin", "Only an operator switches this off again: one Client Admin alone could otherwise undo it.")
+	f.Kind = fault.Denied
+	return f
 }
 
 // with collects the faults of all refused settings.

@@ -113,6 +113,21 @@ func TestAPolicyChangesAsAWhole(t *testing.T) {
 	})
 }
 
+func TestOnlyAnOperatorLiftsTheSecondAdmin(t *testing.T) {
+	eachDB(t, func(t *testing.T, s *settings.Settings) {
+		acme, err := s.Create(t.Context(), access.Operator(), "acme", "Acme")
+		require.NoError(t, err)
+		_, _, err = s.ChangePolicy(t.Context(), admin(acme), acme, map[string]string{"second_admin": "on"})
+		require.NoError(t, err)
+		_, _, err = s.ChangePolicy(t.Context(), admin(acme), acme, map[string]string{"second_admin": "off"}) // acme as it was before
+		require.True(t, fault.Is(err, fault.Denied))
+		require.Equal(t, "second_admin", fault.As(err).Fields[0].Name)
+		now, _, err := s.ChangePolicy(t.Context(), access.Operator(), acme, map[string]string{"second_admin": "off"})
+		require.NoError(t, err)
+		require.False(t, now.Policy.SecondAdmin)
+	})
+}
+
 func TestChangesAtOnceLoseNothing(t *testing.T) {
 	eachDB(t, func(t *testing.T, s *settings.Settings) {
 		acme, err := s.Create(t.Context(), access.Operator(), "acme", "Acme")

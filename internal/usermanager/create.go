@@ -25,13 +25,17 @@ type New struct {
 }
 
 // Create adds a user and mails the invitation. Faults are about the fields
-// "email", "name" and "role"; Conflict if somebody has the address.
+// "email", "name" and "role"; Conflict if somebody has the address, Denied for a
+// Client Admin's choice of client-admin where the policy wants a second one.
 func (m *UserManager) Create(ctx context.Context, actor access.Actor, env environment.Environment, n New) (user.User, error) {
 	if err := may(actor, env, access.CreateUser); err != nil {
 		return user.User{}, err
 	}
 	row, err := n.check()
 	if err != nil {
+		return user.User{}, err
+	}
+	if err := mayGiveRole(actor, env, row.Role); err != nil {
 		return user.User{}, err
 	}
 	row.State = user.Invited
@@ -87,6 +91,15 @@ func checkRole(r access.Role) error {
 		return nil
 	}
 	return fault.InvalidField("role", "The role is one of member, helpdesk and client-admin.")
+}
+
+// mayGiveRole leaves adding a Client Admin to operators where one needs a second
+// one's agreement: else one of them makes the second one.
+func mayGiveRole(actor access.Actor, env environment.Environment, role access.Role) error {
+	if role != access.ClientAdmin || actor.Operator || !env.Policy.SecondAdmin {
+		return nil
+	}
+	return deniedField("role", "In this environment an operator adds a Client Admin, so that no Client Admin can make the second one whose agreement is needed.")
 }
 
 // together makes one fault of several about single fields; anything else comes first.

@@ -114,6 +114,9 @@ func (e *Edited) setRole(tx *db.Tx, actor access.Actor, env environment.Environm
 	if why := IdentityLocked(env); why != "" {
 		return deniedField("role", why)
 	}
+	if err := mayGiveRole(actor, env, role); err != nil {
+		return err
+	}
 	if err := keepOneAdmin(tx, env, u); err != nil {
 		return err
 	}

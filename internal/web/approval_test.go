@@ -51,6 +51,42 @@ func TestASecondClientAdminAgreesWherePolicyWantsIt(t *testing.T) {
 	})
 }
 
+func TestOneClientAdminCannotUndoTheSecond(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		ada := w.Browser()
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		label := "Action for Jane Doe"
+		change := fields("second_admin", "on")
+		require.Contains(t, ada.Post("/acme/settings", change).Text(), "The settings are saved")
+		require.Contains(t, ada.Post("/acme/settings", change).Text(), "Nothing was different.")
+
+		change.Set("second_admin", "off")
+		change.Set("link_life", "1h")
+		refused := ada.Post("/acme/settings", change)
+		require.Equal(t, http.StatusForbidden, refused.Status)
+		require.Equal(t, "Settings", refused.Heading())
+		require.Contains(t, refused.Text(), "Only an operator switches this off again")
+		require.Equal(t, "24h", ada.Get("/acme/settings").Value("A reset link works for"), "refused as a whole")
+
+		sock := fields("email", "sock@acme.example", "name", "Sock Puppet", "role", "client-admin", "invite", "yes")
+		made := ada.Post("/acme/users/new", sock)
+		require.Equal(t, http.StatusForbidden, made.Status)
+		require.Contains(t, made.Text(), "an operator adds a Client Admin")
+		edit := ada.Get("/acme/users").Choose(label, "Edit").PressBeside(label, "Go")
+		raised := ada.Post(edit.URL.Path, fields("name", "Jane Doe", "email", "jane@acme.example", "role", "client-admin"))
+		require.Equal(t, http.StatusForbidden, raised.Status)
+		require.Contains(t, raised.Text(), "an operator adds a Client Admin")
+		sock.Set("role", "helpdesk")
+		require.Contains(t, ada.Post("/acme/users/new", sock).Text(), "Sock Puppet is invited")
+
+		w.SetPolicy(map[string]string{"second_admin": "off"})
+		sock.Set("email", "other@acme.example")
+		sock.Set("role", "client-admin")
+		require.Contains(t, ada.Post("/acme/users/new", sock).Text(), "is invited")
+	})
+}
+
 func TestADeclinedQuestionGivesNothing(t *testing.T) {
 	t.Parallel()
 	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {

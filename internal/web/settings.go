@@ -91,16 +91,16 @@ func (d *Door) refuseSettings(v *visit, f *fault.Error, values map[string]string
 	p := v.refused(f)
 	p.Problem = "Nothing is saved yet."
 	for i, field := range p.Fields {
-		p.Fields[i] = inTheForm(field)
+		p.Fields[i] = inTheForm(field, f.Kind == fault.Invalid)
 	}
 	return v.show(statuses[f.Kind], templates.SettingsPage(settingsForm(p, typed)))
 }
 
-// inTheForm names the field as the form does, and says what is allowed as
-// people read it.
-func inTheForm(p templates.FieldProblem) templates.FieldProblem {
+// inTheForm names the field as the form does, and says what is allowed, where
+// that is the reason, as people read it.
+func inTheForm(p templates.FieldProblem, invalid bool) templates.FieldProblem {
 	for _, s := range environment.Settings {
-		if s.Name == p.Name {
+		if s.Name == p.Name && invalid {
 			p.Reason = "Allowed: " + s.Allowed + "."
 		}
 	}

@@ -82,9 +82,8 @@ type Link struct {
 // LinkID gives the id as the signer wants it.
 func (l Link) LinkID() (secret.LinkID, error) { return secret.ParseLinkID(l.ID) }
 
-// Travelling says which links a person may be holding: those that count for
-// "has a password reset token". A link made by a code is a step of one that
-// already counts, and may outlive it by minutes.
+// Travelling says which links carry the right to set a password, whatever way
+// they go; with one that works the user "has a password reset token".
 func (l Link) Travelling() bool { return l.Channel != Notice }
 
 const tokenColumns = "id, user_id, purpose, made_at, used_at, used_agent, operation, revoked_at, revoked_why"

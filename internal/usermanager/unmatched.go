@@ -2,6 +2,7 @@ package usermanager
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 // Unmatched is an address that was asked for and that nobody has.
 type Unmatched struct {
-	Key     string    `db:"address_key"` // names it to IgnoreUnmatched
+	Key     string    `db:"address_key"` // names it to FindUnmatched and IgnoreUnmatched
 	Address string    `db:"address"`     // as it was typed last
 	Asked   int       `db:"asked"`       // how often
 	FirstAt time.Time `db:"first_at"`
@@ -30,19 +31,22 @@ const (
 	mostUnmatched = 200
 )
 
-// Unmatched gives the newest requests that matched nobody, with the user who was
-// probably meant.
-func (m *UserManager) Unmatched(ctx context.Context, actor access.Actor, env environment.Environment, limit int) ([]Unmatched, error) {
+// FindUnmatched tells whether a request is still in the list; NotFound if not.
+func (m *UserManager) FindUnmatched(ctx context.Context, actor access.Actor, env environment.Environment, key string) error {
 	if err := may(actor, env, access.SeeUnmatched); err != nil {
-		return nil, err
+		return err
 	}
-	var all []Unmatched
-	err := m.DB.View(ctx, func(tx *db.Tx) (err error) {
-		all, err = unmatched(tx, actor, env.ID, "", min(limit, mostUnmatched))
+	return m.DB.View(ctx, func(tx *db.Tx) error {
+		_, err := db.One[string](tx, "SELECT address_key FROM unmatched WHERE environment_id = $1 AND address_key = $2 AND last_at > $3",
+			env.ID, key, tx.Now().Add(-keepUnmatched))
+		if errors.Is(err, db.ErrNone) {
+			return errNotInList()
+		}
 		return err
 	})
-	return all, err
 }
+
+func errNotInList() error { return fault.New(fault.NotFound, "This request is no longer in the list.") }
 
 // unmatched gives those of the newest whose address contains all the words. The
 // actor is nobody's guess: one sends no link to oneself.
@@ -88,7 +92,7 @@ func (m *UserManager) IgnoreUnmatched(ctx context.Context, actor access.Actor, e
 	return m.DB.Update(ctx, func(tx *db.Tx) error {
 		n, err := tx.Exec("DELETE FROM unmatched WHERE environment_id = $1 AND address_key = $2", env.ID, key)
 		if err == nil && n == 0 {
-			return fault.New(fault.NotFound, "This request is no longer in the list.")
+			return errNotInList()
 		}
 		return err
 	})

@@ -116,7 +116,7 @@ var theWalk = map[string][]step{
 	"POST /{environment}/users/new":                        {{form: fields("email", "new@acme.example", "name", "New", "role", "member", "invite", "yes"), want: answers{toLogin, 403, 403, 303}}},
 	"POST /{environment}/users/unmatched": {
 		{form: fields("do", "ignore", "request", "typo@acme.example"), want: answers{toLogin, 403, 403, 303}},
-		{form: fields("do", "send", "request", "jne@acme.example"), want: answers{toLogin, 403, 403, 303}},
+		{form: fields("do", "send", "request", "jne@acme.example"), want: answers{toLogin, 403, 403, 404}},
 	},
 	"POST /{environment}/users/approvals": {{form: fields("do", "agree", "approval", string(id.New[id.Approval]())), want: answers{toLogin, 403, 403, 409}}},
 	"GET /{environment}/users/{id}":       onUser(nil, 200, 200),

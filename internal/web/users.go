@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/user"
@@ -161,25 +162,28 @@ func (d *Door) submitUnmatched(v *visit) error {
 	}
 }
 
+// sendToGuess sends to the user whom the page showed, whoever comes nearest by now.
 func (d *Door) sendToGuess(v *visit, key string) error {
-	all, err := d.UserManager.Unmatched(v.ctx(), v.actor(), v.env, 1000)
+	err := d.UserManager.FindUnmatched(v.ctx(), v.actor(), v.env, key)
+	if fault.Is(err, fault.NotFound) {
+		v.flash(flash{Words: "This request is no longer in the list."})
+		return v.redirect(v.at("users"))
+	}
 	if err != nil {
 		return err
 	}
-	for _, u := range all {
-		if u.Key != key || u.Guess == nil {
-			continue
-		}
-		sent, err := d.Recovery.SendResetLink(v.ctx(), v.actor(), v.env, u.Guess.User)
-		if err != nil {
-			return err
-		}
-		if err := d.UserManager.IgnoreUnmatched(v.ctx(), v.actor(), v.env, key); err != nil {
-			return err
-		}
-		v.flash(flash{Words: "A password reset link is on its way to " + sent.Email + "."})
-		return v.redirect(v.at("users", string(sent.ID)))
+	meant := v.form.Get("user")
+	if !id.Valid(meant) {
+		return errNoUser
 	}
-	v.flash(flash{Words: "This request is no longer in the list."})
-	return v.redirect(v.at("users"))
+	sent, err := d.Recovery.SendResetLink(v.ctx(), v.actor(), v.env, id.User(meant))
+	if err != nil {
+		return err
+	}
+	// A second click may have taken it off the list by now.
+	if err := d.UserManager.IgnoreUnmatched(v.ctx(), v.actor(), v.env, key); err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	v.flash(flash{Words: "A password reset link is on its way to " + sent.Email + "."})
+	return v.redirect(v.at("users", string(sent.ID)))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/testkit"
 	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
@@ -246,6 +247,10 @@ func TestWhatMatchedNobodyIsShownToClientAdmins(t *testing.T) {
 		require.Contains(t, list.Text(), "No user has an address like this.")
 		require.NotContains(t, b.Get("/acme/users?q=elsewhere").Text(), "jane@acme.exampel", "the words narrow these too")
 
+		w.AddUser(w.Acme, "jane@acme.exampil", "Nearer Now", access.Member) // after the page was shown
+		for _, nobody := range []string{"", "nonsense", string(id.New[id.User]())} {
+			require.Equal(t, http.StatusNotFound, b.Post("/acme/users/unmatched", fields("do", "send", "request", "jane@acme.exampel", "user", nobody)).Status)
+		}
 		sent := list.Press("Send to jane@acme.example")
 		require.Equal(t, "/acme/users/"+string(w.Jane.ID), sent.URL.Path)
 		require.Contains(t, sent.Text(), "A password reset link is on its way to jane@acme.example.")

@@ -2,6 +2,7 @@ package usermanager
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
@@ -18,7 +19,7 @@ type Page struct {
 	Rows      []Row
 	Next      *user.Place // where the next page begins; nil at the end
 	Approvals []Approval  // for a Client Admin on the first page: questions to answer
-	Unmatched []Unmatched // for a Client Admin on the first page, without a search or where it finds nobody: the newest that fit
+	Unmatched []Unmatched // for a Client Admin on the first page, without words to search or where nobody is found: the newest that fit the words
 }
 
 // Row is one user in the list.
@@ -81,7 +82,9 @@ func (m *UserManager) List(ctx context.Context, actor access.Actor, env environm
 			if p.Approvals, err = approvals(tx, actor, env); err != nil {
 				return err
 			}
-			p.Unmatched, err = unmatched(tx, actor, env.ID, f.Words, recentUnmatched)
+			if strings.TrimSpace(f.Words) == "" || len(p.Rows) == 0 {
+				p.Unmatched, err = unmatched(tx, actor, env.ID, f.Words, recentUnmatched)
+			}
 		}
 		return err
 	})

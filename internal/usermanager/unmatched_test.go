@@ -14,6 +14,7 @@ import (
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
+	"github.com/sparekey/sparekey/internal/usermanager"
 )
 
 // asked records an address that matched nobody.
@@ -50,9 +51,10 @@ func TestWhoWasProbablyMeant(t *testing.T) {
 			"xx@acme.example":             "",
 		} {
 			w.asked(typed)
-			all, err := w.Unmatched(t.Context(), w.admin, w.env, 1)
+			p, err := w.List(t.Context(), w.admin, w.env, user.Filter{})
 			require.NoError(t, err)
-			require.Len(t, all, 1)
+			all := p.Unmatched
+			require.NotEmpty(t, all)
 			require.Equal(t, typed, all[0].Address)
 			got := ""
 			if g := all[0].Guess; g != nil {
@@ -69,23 +71,29 @@ func TestUnmatchedIsForClientAdmins(t *testing.T) {
 		w.ahead.Add(int64(31 * 24 * time.Hour))
 		key := w.asked("jane@acme.con")
 		w.asked("other@acme.example")
-		_, err := w.Unmatched(t.Context(), w.helpdesk, w.env, 10)
-		w.denied(err)
+		w.denied(w.FindUnmatched(t.Context(), w.helpdesk, w.env, key))
+		w.notFound(w.FindUnmatched(t.Context(), w.stranger, w.env, key))
+		w.notFound(w.FindUnmatched(t.Context(), w.admin, w.env, old))
+		require.NoError(t, w.FindUnmatched(t.Context(), w.admin, w.env, key))
 		w.notFound(w.IgnoreUnmatched(t.Context(), w.stranger, w.env, key))
-		all, err := w.Unmatched(t.Context(), w.admin, w.env, 10)
-		require.NoError(t, err)
-		require.Len(t, all, 2, "not the one of last month: "+old)
 
-		p, err := w.List(t.Context(), w.admin, w.env, user.Filter{Words: "jane"})
-		require.NoError(t, err)
-		require.Len(t, p.Unmatched, 1)
-		require.Equal(t, w.jane.ID, p.Unmatched[0].Guess.User)
-		p, err = w.List(t.Context(), w.helpdesk, w.env, user.Filter{Words: "jane"})
-		require.NoError(t, err)
-		require.Empty(t, p.Unmatched)
+		shown := func(actor access.Actor, f user.Filter) []usermanager.Unmatched {
+			p, err := w.List(t.Context(), actor, w.env, f)
+			require.NoError(t, err)
+			return p.Unmatched
+		}
+		require.Len(t, shown(w.admin, user.Filter{}), 2, "not the one of last month")
+		require.Len(t, shown(w.admin, user.Filter{Words: " ", Role: access.Member}), 2, "no words")
+		require.Empty(t, shown(w.admin, user.Filter{Words: "jane"}), "who is looked for is found")
+		found := shown(w.admin, user.Filter{Words: "jane acme.con"})
+		require.Len(t, found, 1, "nobody is found: what fits the words")
+		require.Equal(t, w.jane.ID, found[0].Guess.User)
+		require.Empty(t, shown(w.admin, user.Filter{After: w.ada.Place()}), "a later page")
+		require.Empty(t, shown(w.helpdesk, user.Filter{}))
 
 		require.NoError(t, w.IgnoreUnmatched(t.Context(), w.admin, w.env, key))
 		w.notFound(w.IgnoreUnmatched(t.Context(), w.admin, w.env, key))
+		w.notFound(w.FindUnmatched(t.Context(), w.admin, w.env, key))
 	})
 }
 

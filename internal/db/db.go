@@ -74,7 +74,17 @@ type Config struct {
 	Clock  func() time.Time
 	// MeasureEvery is how often the clock is compared with PostgreSQL's; 10 s if zero.
 	MeasureEvery time.Duration
+	// Limit is how long a transaction on PostgreSQL may take; 30 s if zero.
+	Limit time.Duration
 }
+
+type longKey struct{}
+
+// Long marks what takes minutes and is awaited by an operator, like an import:
+// on PostgreSQL it may take an hour, where all else is given up after half a minute.
+func Long(ctx context.Context) context.Context { return context.WithValue(ctx, longKey{}, true) }
+
+func isLong(ctx context.Context) bool { return ctx.Value(longKey{}) != nil }
 
 // Open opens the database. It does not migrate; see Migrate.
 func Open(ctx context.Context, c Config) (*DB, error) {
@@ -120,7 +130,8 @@ func (d *DB) begin(q querier) *Tx {
 // Update runs fn in one transaction and answers after its commit.
 // fn may run more than once; it does nothing but talk to its tx and is short:
 // no hashing, no network. A deadline of ctx counts while fn waits for its turn,
-// not while it runs: an interrupted write would take its neighbours with it.
+// not while it runs: an interrupted write would take its neighbours with it. On
+// PostgreSQL it is given up after half a minute; see Long.
 // An error of fn undoes what fn did and is returned as it is.
 func (d *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	var last *Tx

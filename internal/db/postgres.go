@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"io"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +24,7 @@ import (
 type postgresEngine struct {
 	pool    *sql.DB
 	clock   func() time.Time
+	limit   time.Duration
 	skew    atomic.Int64 // nanoseconds the database is ahead of the clock
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -28,7 +32,12 @@ type postgresEngine struct {
 
 const (
 	measureEvery  = 10 * time.Second
+	measureWithin = 5 * time.Second
 	maxUpdateRuns = 8
+	// A server that dies without a word leaves its connections open: TCP finds
+	// out after minutes. Nothing of ours takes as long as this; see Long.
+	within     = 30 * time.Second
+	withinLong = time.Hour
 )
 
 func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
@@ -40,7 +49,7 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 	pool.SetMaxOpenConns(24)
 	pool.SetMaxIdleConns(24)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	e := &postgresEngine{pool: pool, clock: c.Clock}
+	e := &postgresEngine{pool: pool, clock: c.Clock, limit: cmp.Or(c.Limit, within)}
 	// Nothing is ready before the offset is known: expiry is judged by it.
 	if err := e.measure(ctx); err != nil {
 		return nil, errors.Join(fault.Wrap(fault.Unavailable, err, "PostgreSQL cannot be reached. Check the address, the user and that the server runs."), pool.Close())
@@ -67,6 +76,8 @@ func (e *postgresEngine) measureUntil(ctx context.Context, every time.Duration) 
 
 // measure takes the middle of a round trip as the moment the server answered.
 func (e *postgresEngine) measure(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, measureWithin)
+	defer stop()
 	var micros int64
 	before := e.clock()
 	err := e.pool.QueryRowContext(ctx, "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)").Scan(&micros)
@@ -103,8 +114,18 @@ func (e *postgresEngine) close() error {
 	return e.pool.Close()
 }
 
+// bound ends ctx when a transaction has taken too long.
+func (e *postgresEngine) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if isLong(ctx) {
+		return context.WithTimeout(ctx, withinLong)
+	}
+	return context.WithTimeout(ctx, e.limit)
+}
+
 func (e *postgresEngine) view(ctx context.Context, fn func(querier) error) error {
-	return explainPostgres(fn(plain{ctx: ctx, on: e.pool}))
+	bounded, stop := e.bound(ctx)
+	defer stop()
+	return explainPostgres(ctx, fn(plain{ctx: bounded, on: e.pool}))
 }
 
 // update runs fn in a READ COMMITTED transaction and again where PostgreSQL
@@ -113,7 +134,7 @@ func (e *postgresEngine) update(ctx context.Context, fn func(querier) error) err
 	for run := 1; ; run++ {
 		err := e.transaction(ctx, fn)
 		if run == maxUpdateRuns || !worthAnotherRun(err) {
-			return explainPostgres(err)
+			return explainPostgres(ctx, err)
 		}
 		pause := time.Duration(rand.Int64N(int64(run * int(5*time.Millisecond))))
 		select {
@@ -125,22 +146,37 @@ func (e *postgresEngine) update(ctx context.Context, fn func(querier) error) err
 }
 
 func (e *postgresEngine) transaction(ctx context.Context, fn func(querier) error) (err error) {
-	conn, err := e.pool.Conn(ctx) // the deadline counts while waiting for a connection
+	waiting, stopWaiting := context.WithTimeout(ctx, e.limit)
+	defer stopWaiting()
+	conn, err := e.pool.Conn(waiting) // the deadline counts while waiting for a connection
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }() // back to the pool; nothing to report
-	background := context.WithoutCancel(ctx)
-	tx, err := conn.BeginTx(background, nil)
+	running, stop := e.bound(context.WithoutCancel(ctx))
+	defer stop()
+	tx, err := conn.BeginTx(running, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	if err := fn(plain{ctx: background, on: tx}); err != nil {
+	if err := fn(plain{ctx: running, on: tx}); err != nil {
 		return err
 	}
-	return tx.Commit()
+	if err := running.Err(); err != nil {
+		return err // before COMMIT was said, so that it is known what came of it
+	}
+	if err := tx.Commit(); err != nil {
+		return &commitError{err}
+	}
+	return nil
 }
+
+// commitError is an error of COMMIT itself.
+type commitError struct{ err error }
+
+func (e *commitError) Error() string { return "commit: " + e.err.Error() }
+func (e *commitError) Unwrap() error { return e.err }
 
 // plain passes statements on: pgx caches their prepared form by text.
 type plain struct {
@@ -178,16 +214,39 @@ func worthAnotherRun(err error) bool {
 	return s == "40001" || s == "40P01"
 }
 
-func explainPostgres(err error) error {
+// explainPostgres turns what passes by itself into a sentence that says what is
+// known. ctx is the caller's: its own end is no news to the caller.
+func explainPostgres(ctx context.Context, err error) error {
 	if err == nil || fault.As(err) != nil || errors.Is(err, ErrNone) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	var connect *pgconn.ConnectError
-	class := sqlState(err)
-	if errors.As(err, &connect) || strings.HasPrefix(class, "53") || strings.HasPrefix(class, "57P") {
-		f := fault.Wrap(fault.Unavailable, err, "The database does not answer just now. Nothing was changed. Try again in a moment.")
-		f.RetryAfter = 5 * time.Second
-		return f
+	var committing *commitError
+	lost := connectionLost(err)
+	var sentence string
+	switch {
+	case errors.As(err, &committing) && lost:
+		sentence = "The database stopped answering while this was being saved, so it is not known whether it was saved. It is safe to try again in a moment."
+	case ctx.Err() != nil:
+		return err
+	case lost || strings.HasPrefix(sqlState(err), "53"):
+		sentence = "The database does not answer just now. Nothing was changed. Try again in a moment."
+	default:
+		return err
 	}
-	return err
+	f := fault.Wrap(fault.Unavailable, err, sentence)
+	f.RetryAfter = 5 * time.Second
+	return f
+}
+
+// connectionLost tells whether the server went away or did not answer in time:
+// after that, only what was said before COMMIT is known to be undone.
+func connectionLost(err error) bool {
+	if state := sqlState(err); state != "" {
+		// operator intervention and connection exception (PostgreSQL appendix A)
+		return strings.HasPrefix(state, "57P") || strings.HasPrefix(state, "08")
+	}
+	var connect *pgconn.ConnectError
+	var network *net.OpError
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, pgconn.ErrConnClosed) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -51,7 +51,7 @@ func (p *Porting) Export(ctx context.Context, actor access.Actor, env environmen
 		write, flush = writeJSON(out)
 	}
 	done := 0
-	err := p.DB.View(ctx, func(tx *db.Tx) error {
+	err := p.DB.View(db.Long(ctx), func(tx *db.Tx) error {
 		for u, err := range user.Every(tx, env.ID) {
 			if err != nil {
 				return err

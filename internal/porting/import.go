@@ -291,7 +291,7 @@ func (im *importing) write(tx *db.Tx, n user.New) (reason string, err error) {
 func (im *importing) addAll(ctx context.Context, file io.ReadSeeker) error {
 	judged := im.sum
 	var refused *line
-	err := im.db.Update(ctx, func(tx *db.Tx) error {
+	err := im.db.Update(db.Long(ctx), func(tx *db.Tx) error {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
 			return fmt.Errorf("read the file again: %w", err)
 		}

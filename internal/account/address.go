@@ -53,10 +53,7 @@ func (a *Account) ChangeEmail(ctx context.Context, actor access.Actor, env envir
 }
 
 func askForAddress(tx *db.Tx, actor access.Actor, env environment.Environment, u user.User, next address.Address) error {
-	if err := token.EndNotices(tx, env.ID, u.ID, secret.Confirm, "replaced by a later change"); err != nil {
-		return err
-	}
-	if err := user.SetPendingEmail(tx, env.ID, u, next.Mail); err != nil {
+	if err := user.AskForAddress(tx, env.ID, actor, u, next); err != nil {
 		return err
 	}
 	if err := notice.AddressChange(tx, env.ID, to(u), next.Mail, actor); err != nil {
@@ -65,13 +62,11 @@ func askForAddress(tx *db.Tx, actor access.Actor, env environment.Environment, u
 	other, err := user.FindByEmail(tx, env.ID, next.Key)
 	switch {
 	case err == nil && other.ID != u.ID:
-		if err := token.EndNotices(tx, env.ID, u.ID, secret.Confirm, "the address is taken"); err != nil {
-			return err
-		}
-	case err != nil && !fault.Is(err, fault.NotFound):
-		return err
+		return token.EndNotices(tx, env.ID, u.ID, secret.Confirm, "the address is taken")
+	case fault.Is(err, fault.NotFound):
+		return nil
 	}
-	return audit.Record(tx, env.ID, audit.Event{Kind: audit.AddressAsked, User: u.ID, Actor: actor})
+	return err
 }
 
 // CancelEmail drops a new address that was not confirmed yet.

@@ -12,8 +12,6 @@ import (
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/notice"
-	"github.com/sparekey/sparekey/internal/secret"
-	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
 )
 
@@ -143,17 +141,11 @@ func (e *Edited) askForAddress(tx *db.Tx, actor access.Actor, env environment.En
 		f.Kind = fault.Conflict
 		return f
 	}
-	if err := token.EndNotices(tx, env.ID, u.ID, secret.Confirm, "replaced by a later change"); err != nil {
-		return err
-	}
-	if err := user.SetPendingEmail(tx, env.ID, u, next.Mail); err != nil {
+	if err := user.AskForAddress(tx, env.ID, actor, u, next); err != nil {
 		return err
 	}
 	e.AddressAsked = next.Mail
-	if err := notice.AddressChange(tx, env.ID, to(u), next.Mail, actor); err != nil {
-		return err
-	}
-	return audit.Record(tx, env.ID, audit.Event{Kind: audit.AddressAsked, User: u.ID, Actor: actor})
+	return notice.AddressChange(tx, env.ID, to(u), next.Mail, actor)
 }
 
 func deniedField(name, why string) error {

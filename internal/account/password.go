@@ -23,8 +23,7 @@ func (a *Account) ChangePassword(ctx context.Context, actor access.Actor, env en
 	if err != nil {
 		return 0, err
 	}
-	policy := password.Policy{MinLength: env.Policy.PasswordMinLength, Context: []string{u.Name, u.Email, env.Name, env.Slug, "Sparekey"}}
-	if err := password.Check(next, policy); err != nil {
+	if err := password.Check(next, env.PasswordPolicy(u.Name, u.Email)); err != nil {
 		return 0, err
 	}
 	hash, err := a.Hasher.Hash(ctx, next)

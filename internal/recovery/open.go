@@ -12,7 +12,6 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
-	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
@@ -163,15 +162,6 @@ func (r *Recovery) AskAgain(ctx context.Context, env environment.Environment, te
 	}
 	_, err = r.Ask(ctx, env, f.user.Email, from)
 	return err
-}
-
-// PasswordContext is what a password of this user must not be.
-func PasswordContext(env environment.Environment, u user.User) []string {
-	return []string{u.Name, u.Email, env.Name, env.Slug, "Sparekey"}
-}
-
-func passwordPolicy(env environment.Environment, u user.User) password.Policy {
-	return password.Policy{MinLength: env.Policy.PasswordMinLength, Context: PasswordContext(env, u)}
 }
 
 // mask shows enough of an address to recognise one's own: j•••@acme.example.

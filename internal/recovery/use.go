@@ -50,7 +50,7 @@ func (r *Recovery) SetPassword(ctx context.Context, env environment.Environment,
 	if err := r.usable(env, f); err != nil { // before the hash: a dead link costs none
 		return r.repeated(ctx, f, use, err)
 	}
-	if err := password.Check(use.Password, passwordPolicy(env, f.user)); err != nil {
+	if err := password.Check(use.Password, env.PasswordPolicy(f.user.Name, f.user.Email)); err != nil {
 		return Done{}, errors.Join(err, r.recordRefusal(ctx, env, f, use.From, err))
 	}
 	hash, err := r.Hasher.Hash(ctx, use.Password)

@@ -60,8 +60,7 @@ func (m *UserManager) CreateWithPassword(ctx context.Context, actor access.Actor
 	if err != nil {
 		return user.User{}, err
 	}
-	policy := password.Policy{MinLength: env.Policy.PasswordMinLength, Context: []string{row.Name, row.Email.Mail, env.Name, env.Slug, "Sparekey"}}
-	if err := password.Check(plain, policy); err != nil {
+	if err := password.Check(plain, env.PasswordPolicy(row.Name, row.Email.Mail)); err != nil {
 		return user.User{}, err
 	}
 	if row.PasswordHash, err = m.Hasher.Hash(ctx, plain); err != nil {

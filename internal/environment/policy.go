@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -306,23 +305,11 @@ func text(v string, most int) error {
 	return nil
 }
 
-var colour = regexp.MustCompile(`^#[0-9a-f]{6}$`)
-
-// readable wants a contrast of at least 4.5 with white (WCAG 2.2, 1.4.3).
-func readable(c string) error {
-	if c == "" {
+// readable allows no accent, or one that white words can be read on.
+func readable(accent string) error {
+	if accent == "" {
 		return nil
 	}
-	if !colour.MatchString(c) {
-		return errRange
-	}
-	n, err := strconv.ParseUint(c[1:], 16, 32)
-	if err != nil {
-		return errRange
-	}
-	light := 0.2126*linear(n>>16&255) + 0.7152*linear(n>>8&255) + 0.0722*linear(n&255)
-	if 1.05/(light+0.05) < 4.5 {
-		return errRange
-	}
-	return nil
+	_, err := ShadesOf(accent)
+	return err
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,27 +78,4 @@ func TestFilesKeepWithinThePolicy(t *testing.T) {
 	for _, word := range []string{"eval(", "new Function", "setAttribute(\"style\"", "http:", "https:", "import("} {
 		require.NotContains(t, js, word)
 	}
-}
-
-func TestThemeIsReadableOrRefused(t *testing.T) {
-	t.Parallel()
-	sheet, err := static.Theme("#1d4ED8")
-	require.NoError(t, err)
-	require.Contains(t, sheet, "--accent-light:#1d4ed8;")
-	for _, dark := range []string{"#000000", "#5b21b6", "#7f1d1d", "#0b6b57"} {
-		sheet, err := static.Theme(dark)
-		require.NoError(t, err, dark)
-		require.Equal(t, 1, strings.Count(sheet, "{"))
-	}
-	for _, pale := range []string{"#ffcc00", "#ffffff", "#9ca3af"} {
-		_, err := static.Theme(pale)
-		require.ErrorContains(t, err, "contrast")
-	}
-	for _, wrong := range []string{"", "red", "#12345", "#12345g", "#fff;}body{display:none", "#+12345", "#1_2345"} {
-		_, err := static.Theme(wrong)
-		require.ErrorIs(t, err, static.ErrColour, wrong)
-	}
-	ratio, err := static.Contrast("#000000")
-	require.NoError(t, err)
-	require.InDelta(t, 21, ratio, 0.01)
 }

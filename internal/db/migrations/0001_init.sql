@@ -143,8 +143,6 @@ CREATE TABLE requests (
 	id             TEXT   NOT NULL,
 	address        TEXT   NOT NULL,
 	address_key    TEXT   NOT NULL,
-	made_by        TEXT   NOT NULL DEFAULT '',
-	made_by_name   TEXT   NOT NULL DEFAULT '',
 	network        TEXT   NOT NULL,
 	agent          TEXT   NOT NULL,
 	made_at        BIGINT NOT NULL,

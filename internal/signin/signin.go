@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
@@ -34,7 +35,7 @@ type SignIn struct {
 	// NoLimits lifts the limits on logging in, for load tests.
 	NoLimits bool
 
-	shapes sync.Map // id.Environment -> *mix
+	shapes sync.Map // id.Environment -> *counted
 }
 
 // Limits on wrong passwords.
@@ -287,6 +288,12 @@ type mix struct {
 	at     time.Time
 }
 
+// counted is the mix of an environment; one login at a time counts it.
+type counted struct {
+	mix      atomic.Pointer[mix]
+	counting sync.Mutex
+}
+
 const mixFor = 10 * time.Minute
 
 // decoyShape chooses the format that an address nobody has costs: by a keyed
@@ -307,21 +314,35 @@ func (s *SignIn) decoyShape(ctx context.Context, env environment.Environment, ke
 	return s.Hasher.Shape(), nil
 }
 
+// mix counts the formats now and then. One login counts; the others go on with
+// the old counts meanwhile, and wait only where there are none.
 func (s *SignIn) mix(ctx context.Context, env id.Environment) (*mix, error) {
-	now := s.DB.Now()
-	if m, ok := s.shapes.Load(env); ok && now.Sub(m.(*mix).at) < mixFor {
-		return m.(*mix), nil
+	known, _ := s.shapes.LoadOrStore(env, &counted{})
+	c := known.(*counted)
+	old, now := c.mix.Load(), s.DB.Now()
+	if old != nil && now.Sub(old.at) < mixFor {
+		return old, nil
+	}
+	if old == nil {
+		c.counting.Lock()
+	} else if !c.counting.TryLock() {
+		return old, nil
+	}
+	defer c.counting.Unlock()
+	if m := c.mix.Load(); m != old {
+		return m, nil // somebody else has just counted
 	}
 	m := &mix{at: now}
 	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
 		m.counts, err = user.Shapes(tx, env)
 		return err
 	})
+	if err != nil {
+		return m, err
+	}
 	for _, c := range m.counts {
 		m.total += c.Users
 	}
-	if err == nil {
-		s.shapes.Store(env, m)
-	}
-	return m, err
+	c.mix.Store(m)
+	return m, nil
 }

@@ -69,21 +69,30 @@ type Detail map[string]string
 
 // Record writes an event.
 func Record(tx *db.Tx, env id.Environment, e Event) error {
-	detail := ""
-	if len(e.Detail) > 0 {
-		text, err := json.Marshal(e.Detail)
-		if err != nil {
-			return err
+	return RecordAll(tx, env, []Event{e})
+}
+
+// RecordAll writes events in one statement; for at most a few hundred.
+func RecordAll(tx *db.Tx, env id.Environment, events []Event) error {
+	const columns = 10
+	args := make([]any, 0, len(events)*columns)
+	for _, e := range events {
+		detail := ""
+		if len(e.Detail) > 0 {
+			text, err := json.Marshal(e.Detail)
+			if err != nil {
+				return err
+			}
+			detail = string(text)
 		}
-		detail = string(text)
-	}
-	actor := string(e.Actor.User)
-	if e.Actor.Operator {
-		actor = "operator"
+		actor := string(e.Actor.User)
+		if e.Actor.Operator {
+			actor = "operator"
+		}
+		args = append(args, env, id.New[id.Event](), tx.Now(), e.Kind, actor, e.Actor.Name, e.User, e.Actor.Network, e.Actor.Agent, detail)
 	}
 	_, err := tx.Exec(`INSERT INTO events (environment_id, id, at, kind, actor_id, actor_name, user_id, network, agent, detail)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		env, id.New[id.Event](), tx.Now(), e.Kind, actor, e.Actor.Name, e.User, e.Actor.Network, e.Actor.Agent, detail)
+		VALUES `+db.Values(len(events), columns), args...)
 	return err
 }
 

@@ -3,6 +3,7 @@ package db
 import (
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // Among gives the inside of an IN (...) for values, and args with the values
@@ -24,3 +25,27 @@ func Among[T ~string](args []any, values []T) (string, []any) {
 	}
 	return strings.Join(places, ", "), args
 }
+
+// Values gives the rows of placeholders behind VALUES for an INSERT of several rows.
+func Values(rows, columns int) string {
+	if text, ok := valuesTexts.Load([2]int{rows, columns}); ok {
+		return text.(string)
+	}
+	var b strings.Builder
+	for i := range rows * columns {
+		switch {
+		case i == 0:
+			b.WriteString("(")
+		case i%columns == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", i+1)
+	}
+	b.WriteString(")")
+	valuesTexts.Store([2]int{rows, columns}, b.String())
+	return b.String()
+}
+
+var valuesTexts sync.Map // [2]int -> string

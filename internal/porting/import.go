@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/user"
 )
 
@@ -50,39 +50,16 @@ func (p *Porting) Import(ctx context.Context, actor access.Actor, env environmen
 		err := im.read(ctx, r, im.add)
 		return im.sum, err
 	}
-	file, remove, err := rereadable(r)
+	kept, err := newSpool()
 	if err != nil {
 		return Summary{}, err
 	}
-	defer remove()
-	if err := im.judge(ctx, file); err != nil || o.DryRun {
+	defer kept.remove()
+	if err := im.judge(ctx, r, kept); err != nil || o.DryRun {
 		return im.sum, err
 	}
-	err = im.addAll(ctx, file)
+	err = im.addAll(ctx, kept)
 	return im.sum, err
-}
-
-// rereadable gives the content as something to be read several times, by way of
-// a private temporary file if need be.
-func rereadable(r io.Reader) (io.ReadSeeker, func(), error) {
-	if s, ok := r.(io.ReadSeeker); ok {
-		if _, err := s.Seek(0, io.SeekStart); err == nil { // a pipe is an *os.File, too
-			return s, func() {}, nil
-		}
-	}
-	f, err := os.CreateTemp("", "sparekey-import-*") // mode 0600: it may hold password hashes
-	if err != nil {
-		return nil, nil, fmt.Errorf("keep the file to import: %w", err)
-	}
-	remove := func() { _, _ = f.Close(), os.Remove(f.Name()) } // nothing more to be done about it
-	if _, err = io.Copy(f, r); err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		remove()
-		return nil, nil, fmt.Errorf("keep the file to import: %w", err)
-	}
-	return f, remove, nil
 }
 
 // importing is one import under way.
@@ -168,6 +145,8 @@ func nextLine(in lines) (line, error) {
 	return l, nil
 }
 
+const takenReason = "A user of this environment has this address, or one that reads the same."
+
 // seenAt remembers the line of each address by the first bytes of a hash, in 20
 // bytes whatever the address. Two addresses that share them do not happen.
 type seenAt map[[16]byte]int32
@@ -177,8 +156,9 @@ func keyOf(u user.New) [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// judge reads the whole file and reports every line that could not be added.
-func (im *importing) judge(ctx context.Context, file io.ReadSeeker) error {
+// judge reads the whole file, reports every line that could not be added and
+// keeps the others ready to be written.
+func (im *importing) judge(ctx context.Context, file io.Reader, kept *spool) error {
 	seen := seenAt{}
 	err := im.read(ctx, file, func(ctx context.Context, batch []line) error {
 		taken, err := im.taken(ctx, batch)
@@ -192,7 +172,7 @@ func (im *importing) judge(ctx context.Context, file io.ReadSeeker) error {
 			case again:
 				l.reason = fmt.Sprintf("This address, or one that reads the same, stands on line %d already.", first)
 			case taken[l.user.Email.Key]:
-				l.reason = "A user of this environment has this address, or one that reads the same."
+				l.reason = takenReason
 			}
 			if l.reason != "" {
 				im.report(l)
@@ -200,6 +180,12 @@ func (im *importing) judge(ctx context.Context, file io.ReadSeeker) error {
 			}
 			seen[keyOf(l.user)] = int32(min(l.number, 1<<31-1)) //nolint:gosec // bounded
 			im.sum.Added++
+			if im.options.DryRun {
+				continue
+			}
+			if err := kept.add(l); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -281,47 +267,80 @@ func (im *importing) write(tx *db.Tx, n user.New) (reason string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return "", audit.Record(tx, im.env.ID, audit.Event{
-		Kind: audit.UserCreated, User: u.ID, Actor: im.actor, Detail: audit.Detail{"by": "import", "role": string(u.Role)},
-	})
+	return "", audit.Record(tx, im.env.ID, im.created(u.ID, u.Role))
 }
 
-// addAll writes every line of a judged file, or none. It judges again as it
-// reads: the file or the users may have changed since.
-func (im *importing) addAll(ctx context.Context, file io.ReadSeeker) error {
+func (im *importing) created(u id.User, role access.Role) audit.Event {
+	return audit.Event{
+		Kind: audit.UserCreated, User: u, Actor: im.actor, Detail: audit.Detail{"by": "import", "role": string(role)},
+	}
+}
+
+// addAll writes every line that was kept, or none. An address may have been
+// taken since it was judged.
+func (im *importing) addAll(ctx context.Context, kept *spool) error {
 	judged := im.sum
-	var refused *line
+	var refused []line
 	err := im.db.Update(db.Long(ctx), func(tx *db.Tx) error {
-		if _, err := file.Seek(0, io.SeekStart); err != nil {
-			return fmt.Errorf("read the file again: %w", err)
-		}
-		refused, im.sum = nil, Summary{}
-		return im.read(ctx, file, func(_ context.Context, batch []line) (err error) {
-			for _, l := range batch {
-				if l.reason == "" {
-					l.reason, err = im.write(tx, l.user)
-				}
-				if err != nil {
-					return err
-				}
-				if l.reason != "" {
-					refused = &l
-					return errStop
-				}
-				im.sum.Added++
+		refused, im.sum = nil, Summary{} // the closure may run again
+		return kept.each(func(batch []ready) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			n, err := im.insert(tx, batch)
+			if err != nil {
+				return err
+			}
+			if n < len(batch) {
+				refused, err = im.late(tx, batch)
+				return errors.Join(err, errStop)
+			}
+			im.sum.Read, im.sum.Added = im.sum.Read+n, im.sum.Added+n
+			if im.sum.Read%chunk == 0 {
+				im.progress(im.sum.Read)
 			}
 			return nil
 		})
 	})
-	if refused != nil {
-		im.sum = Summary{Read: judged.Read}
-		im.report(*refused)
-		return im.refused()
-	}
 	if err != nil {
 		im.sum = Summary{Read: judged.Read}
 	}
+	if errors.Is(err, errStop) && len(refused) > 0 {
+		for _, l := range refused {
+			im.report(l)
+		}
+		return im.refused()
+	}
 	return err
+}
+
+// insert writes users with their events and tells how many of them.
+func (im *importing) insert(tx *db.Tx, batch []ready) (int, error) {
+	rows := make([]user.Row, len(batch))
+	events := make([]audit.Event, len(batch))
+	for i, b := range batch {
+		rows[i] = b.Row
+		events[i] = im.created(b.Row.ID, b.Row.New.Role)
+	}
+	n, err := user.Insert(tx, im.env.ID, rows)
+	if err != nil || n < len(batch) {
+		return n, err
+	}
+	return n, audit.RecordAll(tx, im.env.ID, events)
+}
+
+// late finds those whose address somebody else has taken meanwhile.
+func (im *importing) late(tx *db.Tx, batch []ready) (refused []line, err error) {
+	for _, b := range batch {
+		u, err := user.FindByEmail(tx, im.env.ID, b.Row.New.Email.Key)
+		if err != nil {
+			return nil, err
+		}
+		if u.ID != b.Row.ID {
+			refused = append(refused, line{number: b.Line, reason: takenReason})
+		}
+	}
+	return refused, nil
 }
 
 // errStop undoes the transaction.

@@ -23,6 +23,7 @@ type userCommands struct {
 	Show       userShow       `cmd:"" help:"Show a user: account, reset token, links and mails."`
 	Deactivate userDeactivate `cmd:"" help:"Close an account: sessions and links end at once."`
 	Activate   userActivate   `cmd:"" help:"Open a deactivated account again."`
+	Invite     userInvite     `cmd:"" help:"Mail a further link of an invitation that was not accepted yet."`
 	Delete     userDelete     `cmd:"" help:"Remove a user, for ever."`
 	Import     userImport     `cmd:"" help:"Add the users of a CSV or JSON Lines file."`
 	Export     userExport     `cmd:"" help:"Write all users of an environment as CSV or JSON Lines."`

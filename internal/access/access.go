@@ -141,6 +141,9 @@ func CheckOn(a Actor, env id.Environment, action Action, t Target) error {
 	if MayOn(a, env, action, t) {
 		return nil
 	}
+	if a.User == t.User && a.Environment == env {
+		return fault.New(fault.Denied, "Nobody does this to their own account. Use the account page, or ask another administrator.")
+	}
 	return denied(action)
 }
 

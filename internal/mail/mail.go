@@ -101,7 +101,7 @@ func Subject(k Kind, environment string) string {
 	case AddressConfirm:
 		return "Confirm your new e-mail address · " + name
 	case AddressChanged:
-		return "Your e-mail address was changed · " + name
+		return "Your e-mail address is to be changed · " + name
 	case NewSignIn:
 		return "New sign-in to " + name
 	default:

@@ -50,7 +50,7 @@ func (r *Recovery) ResetPassword(ctx context.Context, actor access.Actor, env en
 		if err != nil {
 			return err
 		}
-		if err := mayShowLink(env, u); err != nil {
+		if err := mayShowLink(actor, env, u); err != nil {
 			return err
 		}
 		if err := r.resolveWaiting(tx, env, u.EmailKey); err != nil {
@@ -106,8 +106,10 @@ func (r *Recovery) lockFor(tx *db.Tx, actor access.Actor, env environment.Enviro
 	return u, access.CheckOn(actor, env.ID, action, u.Target())
 }
 
-func mayShowLink(env environment.Environment, u user.User) error {
+func mayShowLink(actor access.Actor, env environment.Environment, u user.User) error {
 	switch {
+	case u.State == user.Invited && actor.Operator:
+		return nil // the first Client Admin of an environment has nobody else to ask
 	case env.Policy.AdminLinks == environment.Off:
 		return fault.New(fault.Denied, "In this environment administrators do not see reset links. Choose Send password reset link: the user gets it by mail.")
 	case u.State == user.Deactivated:
@@ -140,7 +142,7 @@ func (r *Recovery) adminLink(tx *db.Tx, actor access.Actor, env environment.Envi
 	case !mint:
 		return token.Link{}, db.ErrNone
 	default:
-		ends = tx.Now().Add(env.Policy.LinkLife)
+		ends = tx.Now().Add(life(env, u))
 		if t, err = token.Open(tx, env.ID, u.ID, purpose(u)); err != nil {
 			return token.Link{}, err
 		}

@@ -140,7 +140,8 @@ func CheckName(name string) (string, error) {
 	if name == "" {
 		return "", fault.InvalidField("name", "Enter a name.")
 	}
-	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	// The two joiners show nothing, but Persian names and families of emoji need them.
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) && r != '\u200c' && r != '\u200d' }
 	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > 100 || strings.ContainsFunc(name, unprintable) {
 		return "", fault.InvalidField("name", "A name has at most 100 characters, all of them printable.")
 	}

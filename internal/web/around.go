@@ -215,14 +215,18 @@ func (d *Door) serve(route Route, v *visit) (err error) {
 // toLogin sends somebody without a session to the login page, and back here
 // afterwards if it was a page they wanted to see.
 func (v *visit) toLogin() error {
-	to := v.at("login")
-	if v.r.Method == http.MethodGet {
-		to += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
+	next := v.r.URL.RequestURI()
+	info := endedInfo(v.ended)
+	if v.r.Method != http.MethodGet {
+		next = v.safeNext(strings.TrimSuffix(strings.TrimSuffix(v.r.URL.Path, "/unmatched"), "/approvals"))
+		if info == "" {
+			info = templates.InfoSessionClosed // what was sent is not done, and says so
+		}
 	}
-	if info := endedInfo(v.ended); info != "" {
+	if info != "" {
 		v.flash(flash{Info: info})
 	}
-	return v.redirect(to)
+	return v.redirect(v.at("login") + "?next=" + url.QueryEscape(next))
 }
 
 // fail answers an error. People see the fault's sentence and a request number;
@@ -261,8 +265,11 @@ func (d *Door) explain(v *visit, err error) (templates.Message, int) {
 	}
 	m := message(headings[f.Kind], f.Sentence)
 	m.RetrySeconds = seconds(f.RetryAfter)
-	if v.signedIn() {
+	switch {
+	case v.signedIn():
 		m.ActionWords, m.ActionURL = "Back to the start", v.at()
+	case v.env.ID != "" && !v.env.Suspended():
+		m.ActionWords, m.ActionURL = "To the log in page", v.at("login")
 	}
 	return m, statuses[f.Kind]
 }

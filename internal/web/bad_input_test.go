@@ -115,9 +115,12 @@ func TestUnknownPlacesAnswerClearly(t *testing.T) {
 				require.Contains(t, []int{http.StatusNotFound, http.StatusMethodNotAllowed}, post.Status, "%.20s %s", slug, page)
 			}
 		}
-		for _, address := range []string{"/", "/acme/x", "/acme/login/x", "/acme/reset-password/a/b", "/acme/.env", "/static/../internal/", "/static/x/sparekey.css", "/.git/config", "/acme/login;x=y", "/acme/login.css", "/api/v1/users", "/metrics", "/debug/pprof/"} {
+		for _, address := range []string{"/acme/x", "/acme/login/x", "/acme/reset-password/a/b", "/acme/.env", "/static/../internal/", "/static/x/sparekey.css", "/.git/config", "/acme/login;x=y", "/acme/login.css", "/api/v1/users", "/metrics", "/debug/pprof/"} {
 			require.Contains(t, []int{http.StatusNotFound, http.StatusTemporaryRedirect, http.StatusMovedPermanently}, send(w, http.MethodGet, address, "").Status, address)
 		}
+		root := send(w, http.MethodGet, "/", "")
+		require.Equal(t, http.StatusOK, root.Status)
+		require.NotContains(t, strings.ToLower(root.Body), "acme", "nobody learns which environments there are")
 		require.Equal(t, http.StatusOK, send(w, http.MethodGet, link, "").Status)
 	})
 }

@@ -143,7 +143,7 @@ func (v *visit) safeNext(next string) string {
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
 		return ""
 	}
-	if path.Clean(u.Path) != u.Path || !strings.HasPrefix(u.Path, v.at()+"/") || u.Path == v.at("login") {
+	if path.Clean(u.Path) != u.Path || !strings.HasPrefix(u.Path, v.at()+"/") || u.Path == v.at("login") || u.Path == v.at("logout") {
 		return ""
 	}
 	return (&url.URL{Path: u.Path, RawQuery: u.Query().Encode()}).String()

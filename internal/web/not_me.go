@@ -27,7 +27,7 @@ func (d *Door) submitNotMe(v *visit) error {
 
 func (v *visit) notMe(n recovery.NotMe, done bool, err error) error {
 	page := templates.NotMe{
-		Page: v.anonymous(), Action: v.at("not-me", lastPart(v.link())), Masked: n.MaskedEmail, Used: n.Compromised, Done: done, HelpLine: v.env.Policy.HelpLine,
+		Page: v.anonymous(), Action: v.at("not-me", lastPart(v.link())), Masked: n.MaskedEmail, Used: n.Compromised, Address: n.UndoAddress, Done: done, HelpLine: v.env.Policy.HelpLine,
 	}
 	status := http.StatusOK
 	var u *token.Unusable

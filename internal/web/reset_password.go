@@ -95,7 +95,7 @@ func (d *Door) linkError(v *visit, err error) error {
 	}
 	switch {
 	case u.Verdict == token.Incomplete || u.Verdict == token.Damaged:
-		page.PasteAction, page.Pasted = v.at("reset-password", "paste"), v.link()
+		page.PasteAction = v.at("reset-password", "paste")
 	case u.MayAsk:
 		page.SendAction = v.at("reset-password", lastPart(v.link()), "send-again")
 	}
@@ -167,8 +167,10 @@ func (d *Door) submitCode(v *visit) error {
 		Email: email, Code: v.form.Get("code"), Browser: d.Recovery.KnownBrowser(v.env, email, v.cookie(askedCookie)), From: v.from(),
 	})
 	if errors.Is(err, recovery.ErrCode) {
+		page := v.anonymous()
+		page.Problem = recovery.ErrCode.Sentence
 		return v.show(http.StatusUnprocessableEntity, templates.CodeEntryPage(templates.CodeEntry{
-			Page: v.anonymous(), Email: cut(email, 254), Refused: true, HelpLine: v.env.Policy.HelpLine,
+			Page: page, Email: cut(email, 254), HelpLine: v.env.Policy.HelpLine,
 		}))
 	}
 	if err != nil {

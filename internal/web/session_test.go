@@ -144,7 +144,7 @@ func TestWhatEndsASessionAtOnce(t *testing.T) {
 			c.do(cookie)
 			require.Equal(t, http.StatusUnauthorized, sessionStatus(w, cookie), name)
 			a := send(w, http.MethodPost, "/acme/account", form("do", "name", "name", "Mallory"), "Cookie", cookie)
-			require.Equal(t, "/acme/login", a.Header.Get("Location"), name)
+			require.Equal(t, "/acme/login?next=%2Facme%2Faccount", a.Header.Get("Location"), name)
 			page := send(w, http.MethodGet, "/acme/login", "", "Cookie", cookie)
 			require.Contains(t, page.Body, c.says, name)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/fault"
@@ -51,7 +52,7 @@ func (v *visit) userPage(d usermanager.Details, only string) templates.UserPage 
 		LastSignIn: u.LastSignInAt, Created: u.MadeAt, Mail: mailHealth(d.Mail), Options: options(d.Options), Token: tokenState(d),
 	}
 	page.Nav.Current = "users"
-	canEnd := slices.Contains(d.Options, "Cancel reset token")
+	canEnd := slices.Contains(d.Options, access.CancelToken)
 	for _, l := range d.Links {
 		page.Links = append(page.Links, ledgerRow(l, canEnd))
 	}
@@ -61,6 +62,7 @@ func (v *visit) userPage(d usermanager.Details, only string) templates.UserPage 
 	if only == "mail" || only == "security" {
 		page.Filter = only
 	}
+	page.More = d.MoreLog && page.Filter != "mail"
 	page.Timeline = timeline(d, page.Filter, v.live.User)
 	return page
 }
@@ -144,16 +146,17 @@ var stageWords = map[string]string{
 // timeline groups events and mails by day, newest first.
 func timeline(d usermanager.Details, only string, viewer id.User) []templates.Group {
 	var all []templates.Entry
+	// Of what happened in one step the mail came last, so it stands first.
+	if only != "security" {
+		for _, m := range d.Messages {
+			all = append(all, mailEntries(m)...)
+		}
+	}
 	if only != "mail" {
 		for _, e := range d.Events {
 			if only == "" || security[e.Kind] {
 				all = append(all, describe(e, viewer))
 			}
-		}
-	}
-	if only != "security" {
-		for _, m := range d.Messages {
-			all = append(all, mailEntries(m)...)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b templates.Entry) int { return b.At.Compare(a.At) })

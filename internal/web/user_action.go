@@ -168,7 +168,7 @@ func (d *Door) resetPasswordLink(v *visit, userID id.User) error {
 	}
 	page := templates.ResetPasswordLink{
 		Page: v.page(), UserID: string(userID), UserName: link.User.Name, Email: link.User.Email, Link: address, QRPath: path, QRSize: size,
-		Until: link.EndsAt, Again: link.Again, Announced: true, Text: handover(v, link, address),
+		Until: link.EndsAt, Again: link.Again, Text: handover(v, link, address),
 	}
 	page.Nav.Current = "users"
 	for _, l := range link.Live {

@@ -102,6 +102,9 @@ func editedWords(e usermanager.Edited) string {
 	}
 	if e.RoleChanged {
 		done = append(done, e.User.Name+" is now "+e.User.Role.Words()+".")
+		if e.SessionsEnded > 0 {
+			done = append(done, signedOut(e.User.Name, e.SessionsEnded))
+		}
 	}
 	if e.AddressAsked != "" {
 		done = append(done, "We sent a link to "+e.AddressAsked+"; the new address counts once it is opened.")

@@ -121,7 +121,7 @@ func TestAChangedAddressCountsOnceItIsConfirmed(t *testing.T) {
 		saved := goTo(ada, "Jane Doe", "Edit").Fill("Email", "jd@acme.example").Press("Save")
 		require.Contains(t, saved.Text(), "We sent a link to jd@acme.example; the new address counts once it is opened.")
 		require.Contains(t, saved.Text(), "jd@acme.example not confirmed")
-		told := w.Mail("jane@acme.example", "Your e-mail address was changed")
+		told := w.Mail("jane@acme.example", "Your e-mail address is to be changed")
 		require.Contains(t, told.Text, "jd@acme.example")
 		require.NotEmpty(t, told.LinkTo("/not-me/"))
 		confirm := w.Mail("jd@acme.example", "Confirm your new e-mail address").LinkTo("/confirm-address/")

@@ -20,6 +20,7 @@ import (
 	"github.com/sparekey/sparekey/internal/signin"
 	"github.com/sparekey/sparekey/internal/usermanager"
 	"github.com/sparekey/sparekey/internal/web/static"
+	"github.com/sparekey/sparekey/internal/web/templates"
 )
 
 // Door holds what the pages need.
@@ -60,6 +61,7 @@ func (d *Door) Handler() http.Handler {
 	top.HandleFunc("GET /livez", d.livez)
 	top.HandleFunc("GET /readyz", d.readyz)
 	top.HandleFunc("GET /.well-known/change-password", d.rootChangePassword)
+	top.HandleFunc("GET /{$}", d.root)
 	top.HandleFunc("/", d.environments)
 	return d.around(top)
 }
@@ -78,6 +80,15 @@ func (d *Door) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	plain(w, http.StatusOK, "ready\n")
+}
+
+// root tells nobody which environments there are.
+func (d *Door) root(w http.ResponseWriter, r *http.Request) {
+	m := message("Sparekey", "Everybody here has an address of their own to log in at, such as "+d.URL.Host+"/name. Use the link you were given, or ask whoever runs your system.")
+	m.Page = templates.Page{Now: d.Clock()}
+	if err := write(r.Context(), w, http.StatusOK, templates.MessagePage(m)); err != nil {
+		d.Log.Error("render", "error", err)
+	}
 }
 
 func plain(w http.ResponseWriter, status int, text string) {

@@ -10,23 +10,12 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "strconv"
 
-// CodeRefused is the one answer to every code that does not fit.
-const CodeRefused = "This code does not fit, or can no longer be used. A code takes five tries; the link in the mail works as well."
-
 // CodeEntry takes an address and the code from a mail.
 type CodeEntry struct {
 	Page
 	Email        string
-	Refused      bool // says CodeRefused; never together with Problem
-	RetrySeconds int  // set while codes are slowed down
+	RetrySeconds int // set while codes are slowed down
 	HelpLine     string
-}
-
-func (v CodeEntry) page() Page {
-	if v.Refused {
-		v.Problem = CodeRefused
-	}
-	return v.Page
 }
 
 func CodeEntryPage(v CodeEntry) templ.Component {
@@ -82,7 +71,7 @@ func CodeEntryPage(v CodeEntry) templ.Component {
 				var templ_7745c5c3_Var3 string
 				templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(v.RetrySeconds))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `code_entry.templ`, Line: 31, Col: 129}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `code_entry.templ`, Line: 20, Col: 129}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var3))
 				if templ_7745c5c3_Err != nil {
@@ -95,7 +84,7 @@ func CodeEntryPage(v CodeEntry) templ.Component {
 				var templ_7745c5c3_Var4 string
 				templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(v.RetrySeconds))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `code_entry.templ`, Line: 31, Col: 162}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `code_entry.templ`, Line: 20, Col: 162}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var4))
 				if templ_7745c5c3_Err != nil {
@@ -113,7 +102,7 @@ func CodeEntryPage(v CodeEntry) templ.Component {
 			var templ_7745c5c3_Var5 templ.SafeURL
 			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinURLErrs(v.at("reset-password"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `code_entry.templ`, Line: 34, Col: 53}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `code_entry.templ`, Line: 23, Col: 53}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 			if templ_7745c5c3_Err != nil {
@@ -123,11 +112,11 @@ func CodeEntryPage(v CodeEntry) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = email(v.page(), v.Email, v.Email == "" && v.RetrySeconds == 0).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = email(v.Page, v.Email, v.Email == "" && v.RetrySeconds == 0).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = codeField(v.page(), v.Email != "" && v.RetrySeconds == 0).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = codeField(v.Page, v.Email != "" && v.RetrySeconds == 0).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -138,7 +127,7 @@ func CodeEntryPage(v CodeEntry) templ.Component {
 			var templ_7745c5c3_Var6 templ.SafeURL
 			templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinURLErrs(v.at("forgot-password"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `code_entry.templ`, Line: 39, Col: 52}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `code_entry.templ`, Line: 28, Col: 52}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 			if templ_7745c5c3_Err != nil {
@@ -150,7 +139,7 @@ func CodeEntryPage(v CodeEntry) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = desk(v.page(), "Enter your code", v.HelpLine).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = desk(v.Page, "Enter your code", v.HelpLine).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

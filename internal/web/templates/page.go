@@ -72,9 +72,7 @@ const (
 	ActionDeactivate       = "deactivate"
 	ActionActivate         = "activate"
 	ActionDelete           = "delete"
-	ActionEndLink          = "end-link"   // with field "link"
-	ActionClearMail        = "clear-mail" // mail to a suppressed address is allowed again
-	ActionSendCodeOnly     = "send-code-only"
+	ActionEndLink          = "end-link" // with field "link"
 )
 
 // Tones colour a mark; the words beside it carry the meaning.

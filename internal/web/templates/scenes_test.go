@@ -71,7 +71,7 @@ func forgotScenes() []scene {
 		{"check-mail-case", CheckYourMailPage(diagnosed), []string{"Case 4F7K2M"}},
 		{"check-mail-again", CheckYourMailPage(again), []string{"another mail is on its way"}},
 		{"code", CodeEntryPage(CodeEntry{Page: anonymous(), HelpLine: help}), []string{"Email", "Code", "Continue"}},
-		{"code-refused", CodeEntryPage(CodeEntry{Page: anonymous(), Email: "jane@acme.example", Refused: true, HelpLine: help}), []string{CodeRefused}},
+		{"code-refused", CodeEntryPage(CodeEntry{Page: refused(anonymous(), "This code does not fit."), Email: "jane@acme.example", HelpLine: help}), []string{"This code does not fit."}},
 		{"code-slowed", CodeEntryPage(CodeEntry{Page: anonymous(), RetrySeconds: 1800, HelpLine: help}), []string{"Many codes"}},
 	}
 }
@@ -91,7 +91,7 @@ func linkScenes() []scene {
 		{"reset-leaked", ResetPasswordPage(leaked), []string{"leaked passwords"}},
 		{"reset-invitation", ResetPasswordPage(invited), []string{"Welcome, Janus", "Set new password"}},
 		dead("incomplete", LinkNotUsable{Reason: LinkIncomplete, PasteAction: paste}, "incomplete", "Link", "Type the code instead"),
-		dead("damaged", LinkNotUsable{Reason: LinkDamaged, PasteAction: paste, Pasted: "https://login.example/acme/reset-password/04X7"}, "damaged"),
+		dead("damaged", LinkNotUsable{Reason: LinkDamaged, PasteAction: paste}, "damaged"),
 		dead("expired", LinkNotUsable{Reason: LinkExpired, At: ago(21 * time.Hour), SendAction: "/acme/reset-password/x/again"}, "expired", "It stopped working yesterday at 13:53 UTC.", "Send a new link"),
 		dead("expired-admin", LinkNotUsable{Reason: LinkExpired, At: ago(3 * day), MadeByAdmin: true}, "administrator", "on Saturday at"),
 		dead("expired-plain", LinkNotUsable{Reason: LinkExpired}, "I forgot my password"),
@@ -188,11 +188,11 @@ func handoverScenes() []scene {
 	link := "https://login.example/acme/reset-password/04x7hk2mq8v1c5zt0n6rj3wyb9e4gd7sfa2p9tqw"
 	v := ResetPasswordLink{
 		Page: admin("users"), UserID: "u1", UserName: "Jane Doe", Email: "jane@acme.example", Link: link, QRPath: qrPath, QRSize: qrSize,
-		Until: now.Add(23*time.Hour + 12*time.Minute), Announced: true, Links: links()[:2],
+		Until: now.Add(23*time.Hour + 12*time.Minute), Links: links()[:2],
 		Text: "Hello Jane, here is the link to set a new password for Acme:\n\n" + link + "\n\nIt works once, until tomorrow 10:05. Nobody will ask you for it.",
 	}
 	again := v
-	again.Again, again.Announced, again.Links = true, false, nil
+	again.Again, again.Links = true, nil
 	none := NoToken{Page: admin("users"), UserID: "u1", UserName: "Jane Doe", Email: "jane@acme.example", Why: "Jane has not asked for one in the last 24 hours.", CanSend: true, LoginURL: "https://login.example/acme/login"}
 	barred := none
 	barred.CanSend, barred.SendNote = false, "Five mails went to Jane in the last hour. The next can be sent at 11:40."
@@ -227,10 +227,8 @@ func ownScenes() []scene {
 		{"account", AccountPage(account), []string{"End this", "End all others", "Current password", "New password", "User Manager", "Log out"}},
 		{"account-refused", AccountPage(bad), []string{"This is not your current password."}},
 		{"account-pending", AccountPage(pending), []string{"ada@acme.example", "Keep the old address"}},
-		{"reset-done", ResetDonePage(ResetDone{Page: anonymous(), HelpLine: help}), []string{"Your password is set", "Log in"}},
-		{"reset-done-in", ResetDonePage(ResetDone{Page: anonymous(), ContinueURL: "/acme/account"}), []string{"Continue to Acme"}},
 		{"not-me", NotMePage(NotMe{Page: anonymous(), Action: "/acme/not-me/x", Masked: "j•••@acme.example", HelpLine: help}), []string{"This wasn’t me", "Your password stays as it is"}},
-		{"not-me-used", NotMePage(NotMe{Page: anonymous(), Action: "/acme/not-me/x", Masked: "j•••@acme.example", Used: true}), []string{"The password that was set stops working."}},
+		{"not-me-used", NotMePage(NotMe{Page: anonymous(), Action: "/acme/not-me/x", Masked: "j•••@acme.example", Used: true}), []string{"The password of this account stops working."}},
 		{"not-me-done", NotMePage(NotMe{Page: anonymous(), Used: true, Done: true}), []string{"fresh link"}},
 		{"not-me-dead", NotMePage(NotMe{Page: anonymous(), Dead: "It was used already.", At: ago(3 * time.Hour)}), []string{"It was used already. That was today at 07:53 UTC."}},
 		{"address", AddressConfirmPage(AddressConfirm{Page: anonymous(), Action: "/acme/confirm/x", Email: "ada@acme.example"}), []string{"Use this address"}},

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/app"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/user"
+)
+
+// userInvite is Resend invitation. The mail is queued; a running server sends it.
+type userInvite struct {
+	oneUser
+}
+
+func (c userInvite) Run(ctx context.Context, t *terminal, s *settings) error {
+	return c.with(ctx, t, s, func(core *app.Core, env environment.Environment, u user.User) error {
+		invited, err := core.Recovery.ResendInvitation(ctx, access.Operator(), env, u.ID)
+		if err != nil {
+			return err
+		}
+		return t.say(printable(fmt.Sprintf("An invitation for %s is in the outbox; a running server mails it.", invited.Email)))
+	})
+}

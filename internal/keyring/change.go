@@ -1,7 +1,9 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -93,26 +95,74 @@ func (r *Ring) Rewrap(ctx context.Context, file string) error {
 	r.mu.Lock()
 	r.master = master
 	r.mu.Unlock()
-	if err := os.Rename(next, file); err != nil {
-		return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("The ring is sealed with the new key in %s, but it could not be moved to %s. Move it by hand.", next, file))
+	return moveNew(file)
+}
+
+func moveNew(file string) error {
+	if err := os.Rename(file+newKeyFile, file); err != nil {
+		return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("The ring is sealed with the new key in %[1]s%[2]s, but it could not be moved to %[1]s. Move it by hand.", file, newKeyFile))
 	}
 	return nil
+}
+
+// mostOld is how many old key files are kept beside the key file.
+const mostOld = 100
+
+// keepOld gives the key file a second name beside it, that of no other key, and
+// leaves it where it is. Without a key file it does nothing.
+func keepOld(file string) error {
+	refuse := func(err error) error {
+		return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("The old key file %s cannot be kept beside the new one. Nothing was changed.", file))
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return refuse(err)
+	}
+	for n := 1; n <= mostOld; n++ {
+		old := file + ".old"
+		if n > 1 {
+			old = fmt.Sprintf("%s.old.%d", file, n)
+		}
+		err := os.Link(file, old)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, os.ErrExist) {
+			return refuse(err)
+		}
+		if kept, err := os.ReadFile(old); err == nil && bytes.Equal(kept, text) {
+			return nil // by a reset that did not come to its end
+		}
+	}
+	return refuse(errors.New("there are too many old ones"))
 }
 
 // Reset starts a new ring under a new master key. It is for a lost key file and
 // costs the live links, nothing else. Its first key has a number that the old
 // ring had not: a server that still runs with the old one then notices, instead
 // of mailing links that nobody can open.
+//
+// An old key file stays in place until the database has the new ring, and is
+// kept as FILE.old, or FILE.old.2 and so on. After a crash between the two, Open
+// finds the new key beside it.
 func Reset(ctx context.Context, d *db.DB, file string) error {
-	if _, err := os.Stat(file); err == nil {
-		if err := os.Rename(file, file+".old"); err != nil {
-			return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("The old key file %s cannot be moved out of the way.", file))
-		}
+	if err := keepOld(file); err != nil {
+		return err
 	}
-	master, err := writeKeyFile(file, secret.NewKey())
+	master, err := writeKeyFile(file+newKeyFile, secret.NewKey())
 	if err != nil {
 		return err
 	}
+	if err := startRing(ctx, d, master); err != nil {
+		return fmt.Errorf("start a new ring: %w", err)
+	}
+	return moveNew(file)
+}
+
+func startRing(ctx context.Context, d *db.DB, master secret.Key) error {
 	return d.Update(ctx, func(tx *db.Tx) error {
 		last, err := lastKey(tx)
 		if err != nil {

@@ -25,9 +25,10 @@ import (
 type Ring struct {
 	db *db.DB
 
-	mu     sync.RWMutex
-	master secret.Key
-	keys   map[uint8]secret.Key
+	mu      sync.RWMutex
+	master  secret.Key
+	keys    map[uint8]secret.Key
+	unknown [mostKeys + 1]time.Time // when the ring was last read for nothing
 }
 
 // Info is what may be told about a key.
@@ -56,7 +57,7 @@ func Open(ctx context.Context, d *db.DB, file string) (*Ring, error) {
 		}
 	}
 	if known != master.Fingerprint() {
-		master = finishRewrap(file, known, master)
+		master = finishChange(file, known, master)
 	}
 	if known != master.Fingerprint() {
 		return nil, fault.New(fault.Conflict, "The key file %s does not belong to this database. Put back the key file that was made with it, or start a new ring with: sparekey keys reset", file)
@@ -65,9 +66,9 @@ func Open(ctx context.Context, d *db.DB, file string) (*Ring, error) {
 	return r, r.reload(ctx)
 }
 
-// finishRewrap puts the new key in place if a rewrap was killed after sealing
-// the ring with it; otherwise it gives the key that is there.
-func finishRewrap(file, known string, there secret.Key) secret.Key {
+// finishChange puts the new key in place if a rewrap or a reset was killed after
+// the database took it; otherwise it gives the key that is there.
+func finishChange(file, known string, there secret.Key) secret.Key {
 	next, err := masterKey(file+newKeyFile, false)
 	if err != nil || next.Fingerprint() != known {
 		return there
@@ -214,6 +215,29 @@ func (r *Ring) reload(ctx context.Context) error {
 	return nil
 }
 
+// unknownFor is how long a number in the text of a link stays unknown before the
+// ring is read again for it: anybody can write any number into an address.
+const unknownFor = time.Second
+
+// keyOfText is key for a number that anybody may have made up.
+func (r *Ring) keyOfText(ctx context.Context, keyID uint8) (secret.Key, bool, error) {
+	r.mu.RLock()
+	k, ok := r.keys[keyID]
+	since := r.db.Now().Sub(r.unknown[keyID])
+	r.mu.RUnlock()
+	if ok || since >= 0 && since < unknownFor {
+		return k, ok, nil
+	}
+	asked := r.db.Now()
+	k, ok, err := r.key(ctx, keyID)
+	if err == nil && !ok {
+		r.mu.Lock()
+		r.unknown[keyID] = asked
+		r.mu.Unlock()
+	}
+	return k, ok, err
+}
+
 // key gives a key of the ring; an unknown number makes it read the ring again,
 // since another node may have rotated.
 func (r *Ring) key(ctx context.Context, keyID uint8) (secret.Key, bool, error) {
@@ -257,7 +281,7 @@ func (r *Ring) Read(ctx context.Context, p secret.Purpose, env id.Environment, t
 	if problem != secret.Fine {
 		return secret.LinkID{}, problem, nil
 	}
-	k, ok, err := r.key(ctx, link.KeyID)
+	k, ok, err := r.keyOfText(ctx, link.KeyID)
 	if err != nil {
 		return secret.LinkID{}, "", err
 	}

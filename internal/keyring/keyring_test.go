@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -354,6 +355,79 @@ func TestResettingCostsTheLinksAndNothingElse(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, lost, kept, "no key file is thrown away")
 	})
+}
+
+// TestAResetThatDidNotComeToItsEnd: no key is lost, however often and wherever it ends.
+func TestAResetThatDidNotComeToItsEnd(t *testing.T) {
+	eachDB(t, func(t *testing.T, c config.Database, file string) {
+		d := node(t, c)
+		text := sign(t, open(t, d, file), 1, secret.NewLinkID())
+		first, err := os.ReadFile(file)
+		require.NoError(t, err)
+		other := []byte(secret.NewKey().KeyFile())
+		require.NoError(t, os.WriteFile(file+".old", other, 0o600))
+
+		gone, err := db.Open(t.Context(), db.Config{Engine: c.Engine, DSN: c.DSN, Clock: time.Now, MeasureEvery: time.Hour})
+		require.NoError(t, err)
+		require.NoError(t, gone.Close())
+		for range 3 {
+			require.Error(t, keyring.Reset(t.Context(), gone, file), "the database does not answer")
+		}
+		_, problem := read(t, open(t, d, file), text)
+		require.Equal(t, secret.Fine, problem, "nothing has changed")
+
+		require.NoError(t, keyring.Reset(t.Context(), d, file))
+		second, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NotEqual(t, first, second)
+		for name, want := range map[string][]byte{".old": other, ".old.2": first} {
+			kept, err := os.ReadFile(file + name)
+			require.NoError(t, err)
+			require.Equal(t, want, kept)
+		}
+		require.NoFileExists(t, file+".old.3")
+
+		// Killed after the database took it.
+		require.NoError(t, os.Rename(file, file+".new"))
+		require.NoError(t, os.WriteFile(file, first, 0o600))
+		open(t, d, file)
+		now, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, second, now)
+	})
+}
+
+// TestMadeUpNumbersCostOneLookASecond, and hold up no real link.
+func TestMadeUpNumbersCostOneLookASecond(t *testing.T) {
+	t.Parallel()
+	c, file := testkit.Database(t, "sqlite"), filepath.Join(t.TempDir(), "sparekey.key")
+	var ahead atomic.Int64
+	d, err := db.Open(t.Context(), db.Config{Engine: c.Engine, DSN: c.DSN, Clock: func() time.Time {
+		return time.Unix(1_800_000_000, ahead.Load())
+	}})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = d.Close() })
+	_, err = d.Migrate(t.Context())
+	require.NoError(t, err)
+	here, there := open(t, d, file), open(t, node(t, c), file)
+	for range 3 {
+		require.NoError(t, there.Rotate(t.Context()))
+	}
+	made := secret.SignLink(secret.NewKey().Derive(secret.Reset), 5, secret.NewLinkID(), string(env))
+	_, problem := read(t, here, made)
+	require.Equal(t, secret.Damaged, problem)
+	require.NoError(t, there.Rotate(t.Context()))
+	genuine := sign(t, there, 5, secret.NewLinkID())
+	_, problem = read(t, here, genuine)
+	require.Equal(t, secret.Damaged, problem, "the same number within the second is not looked for")
+	ahead.Store(int64(time.Second))
+	_, problem = read(t, here, genuine)
+	require.Equal(t, secret.Fine, problem)
+	_, problem = read(t, here, secret.SignLink(secret.NewKey().Derive(secret.Reset), 7, secret.NewLinkID(), string(env)))
+	require.Equal(t, secret.Damaged, problem)
+	require.NoError(t, there.Rotate(t.Context()))
+	_, problem = read(t, here, sign(t, there, 6, secret.NewLinkID()))
+	require.Equal(t, secret.Fine, problem, "another number is")
 }
 
 // TestWhatAnotherNodeDoesWithKeysCountsHere follows links and codes of a running

@@ -1,6 +1,7 @@
 package user
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -34,7 +35,9 @@ func (u User) Place() Place { return Place{SortKey: u.SortKey, User: u.ID} }
 //
 // A rare word is found through the trigram index and its few rows are sorted.
 // For a common one it is usually quicker to walk the names in order until a page
-// is full; if the first names do not fill it, the index is used after all.
+// is full; if the first names do not fill it, the index is used after all. The
+// index of SQLite is that of all environments together, so a small environment
+// is always walked: it does not pay for its large neighbours.
 func List(tx *db.Tx, env id.Environment, f Filter) ([]User, error) {
 	words := strings.Fields(address.Fold(f.Words))
 	word := longest(words)
@@ -42,6 +45,16 @@ func List(tx *db.Tx, env id.Environment, f Filter) ([]User, error) {
 		return f.walk(tx, env, words, everybody)
 	}
 	arg := tx.Dialect().SearchArg(word)
+	if tx.Dialect().CountMatches == "" { // this engine plans by its own statistics
+		return f.lookUp(tx, env, words, arg)
+	}
+	small, err := isSmall(tx, env)
+	if err != nil {
+		return nil, err
+	}
+	if small {
+		return f.walk(tx, env, words, everybody)
+	}
 	rare, err := isRare(tx, arg)
 	if err != nil {
 		return nil, err
@@ -110,12 +123,17 @@ func (f Filter) run(tx *db.Tx, from, where string, q *query) ([]User, error) {
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-func isRare(tx *db.Tx, arg string) (bool, error) {
-	count := tx.Dialect().CountMatches
-	if count == "" {
-		return true, nil // this engine plans by its own statistics
+// isSmall tells whether a walk would see all names of an environment.
+func isSmall(tx *db.Tx, env id.Environment) (bool, error) {
+	_, err := db.One[int](tx, "SELECT 1 FROM users u WHERE u.environment_id = $1 LIMIT 1 OFFSET $2", env, walkAtMost)
+	if errors.Is(err, db.ErrNone) {
+		return true, nil
 	}
-	n, err := db.One[int](tx, count, arg)
+	return false, err
+}
+
+func isRare(tx *db.Tx, arg string) (bool, error) {
+	n, err := db.One[int](tx, tx.Dialect().CountMatches, arg)
 	return n <= 1000, err
 }
 

@@ -48,11 +48,11 @@ func settingsForm(p templates.Page, policy environment.Policy) templates.Setting
 func (d *Door) submitSettings(v *visit) error {
 	values := map[string]string{}
 	for _, s := range settingOf {
-		if v.form.Has(s.field) {
+		if v.changed(s.field) {
 			values[s.setting] = v.form.Get(s.field)
 		}
 	}
-	if v.form.Has("invitation_days") {
+	if v.changed("invitation_days") {
 		values["invitation_life"] = daysLong(v.form.Get("invitation_days"))
 	}
 	_, changed, err := d.Settings.ChangePolicy(v.ctx(), v.actor(), v.env, values)
@@ -68,6 +68,12 @@ func (d *Door) submitSettings(v *visit) error {
 	}
 	v.flash(flash{Words: words})
 	return v.redirect(v.at("settings"))
+}
+
+// changed tells whether a field was sent with another value than the form
+// showed: a form that was open for long must not undo what others saved since.
+func (v *visit) changed(field string) bool {
+	return v.form.Has(field) && !(v.form.Has("was_"+field) && v.form.Get("was_"+field) == v.form.Get(field))
 }
 
 // daysLong is a number of days as the policy writes it; what is no such number
@@ -93,7 +99,13 @@ func (d *Door) refuseSettings(v *visit, f *fault.Error, values map[string]string
 	for i, field := range p.Fields {
 		p.Fields[i] = inTheForm(field, f.Kind == fault.Invalid)
 	}
-	return v.show(statuses[f.Kind], templates.SettingsPage(settingsForm(p, typed)))
+	page := settingsForm(p, typed)
+	for name, values := range v.form {
+		if strings.HasPrefix(name, "was_") {
+			page.Was = append(page.Was, templates.Hidden{Name: name, Value: values[0]})
+		}
+	}
+	return v.show(statuses[f.Kind], templates.SettingsPage(page))
 }
 
 // inTheForm names the field as the form does, and says what is allowed, where

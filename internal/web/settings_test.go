@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/testkit"
 )
 
@@ -104,5 +105,23 @@ func TestNoSettingStopsTheMail(t *testing.T) {
 			require.Equal(t, []string{"Reset your password"}, mailsTo(w, "jane@acme.example"), address)
 			ada = signedInAdmin(w)
 		}
+	})
+}
+
+func TestAFormOpenForLongChangesOnlyWhatThePersonChanged(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		w.SetPolicy(map[string]string{"link_life": "90m", "invitation_life": "36h"})
+		b := w.Browser()
+		b.SignIn("admin@acme.example", testkit.Passphrase)
+		open := b.Get("/acme/settings")
+		w.SetPolicy(map[string]string{"admin_links": "off"})
+		open.Fill("Help line", "Call 555").Press("Save settings")
+		env, err := w.App.Settings.BySlug(w.Ctx(), "acme")
+		require.NoError(t, err)
+		require.Equal(t, "Call 555", env.Policy.HelpLine)
+		require.Equal(t, environment.Off, env.Policy.AdminLinks, "what somebody else saved meanwhile stays")
+		require.Equal(t, 90*time.Minute, env.Policy.LinkLife, "and what the form cannot show")
+		require.Equal(t, 36*time.Hour, env.Policy.InvitationLife)
 	})
 }

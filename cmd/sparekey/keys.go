@@ -117,5 +117,5 @@ func (keysReset) Run(ctx context.Context, t *terminal, s *settings) error {
 	if err := errors.Join(keyring.Reset(ctx, d, conf.KeyFile), d.Close()); err != nil {
 		return err
 	}
-	return t.say(fmt.Sprintf("A new ring was started with a new master key in %s. Links and codes sent before have ended; passwords and sessions are as they were.", conf.KeyFile))
+	return t.say(fmt.Sprintf("A new ring was started with a new master key in %s. Links and codes sent before have ended; passwords and sessions are as they were. Restart the servers that run.", conf.KeyFile))
 }

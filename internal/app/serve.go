@@ -53,7 +53,7 @@ func (s *Server) ready(ctx context.Context) error {
 	case <-s.stopping:
 		return errors.New("shutting down")
 	default:
-		return s.DB.Ping(ctx)
+		return s.Ring.Fits(ctx) // which also tells whether the database answers
 	}
 }
 

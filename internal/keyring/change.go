@@ -176,7 +176,7 @@ func startRing(ctx context.Context, d *db.DB, master secret.Key) error {
 				return err
 			}
 		}
-		if _, err := tx.Exec("UPDATE links SET ended_at = $1, ended_why = 'keys reset' WHERE ended_at IS NULL", tx.Now()); err != nil {
+		if _, err := tx.Exec("UPDATE links SET ended_at = $1, ended_why = 'the keys for links were renewed' WHERE ended_at IS NULL", tx.Now()); err != nil {
 			return err
 		}
 		if _, err := tx.Exec("INSERT INTO installation (one, master_fingerprint, made_at) VALUES (1, $1, $2)", master.Fingerprint(), tx.Now()); err != nil {

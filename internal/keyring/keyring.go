@@ -77,6 +77,19 @@ func finishChange(file, known string, there secret.Key) secret.Key {
 	return next
 }
 
+// Fits tells whether the master key that this Ring holds is still the one of
+// the database. After a rewrap or a reset elsewhere it is not, until a restart.
+func (r *Ring) Fits(ctx context.Context) error {
+	known, err := knownFingerprint(ctx, r.db)
+	if err != nil {
+		return err
+	}
+	if known != r.masterKey().Fingerprint() {
+		return errors.New("the master key was changed while this server ran: restart it")
+	}
+	return nil
+}
+
 func knownFingerprint(ctx context.Context, d *db.DB) (string, error) {
 	var known string
 	err := d.View(ctx, func(tx *db.Tx) (err error) {

@@ -61,6 +61,19 @@ func Slow(tx *db.Tx, env id.Environment, subject string, free int, window time.D
 	return 0, err
 }
 
+// Tried sums the tries of a subject and of all that begin with it and a colon,
+// in windows still under way, and tells when the first of these windows ends.
+func Tried(tx *db.Tx, env id.Environment, subject string) (int, time.Time, error) {
+	type sum struct {
+		Tries  int       `db:"tries"`
+		EndsAt time.Time `db:"ends_at"`
+	}
+	s, err := db.One[sum](tx, `SELECT CAST(COALESCE(sum(tries), 0) AS BIGINT) AS tries, min(ends_at) AS ends_at FROM throttle
+		WHERE environment_id = $1 AND (subject = $2 OR substr(subject, 1, $4) = $3) AND ends_at > $5`,
+		env, subject, subject+":", len([]rune(subject))+1, tx.Now())
+	return s.Tries, s.EndsAt, err
+}
+
 // GiveBack takes one counted try off again: it turned out to be right.
 func GiveBack(tx *db.Tx, env id.Environment, subject string) error {
 	_, err := tx.Exec("UPDATE throttle SET tries = tries - 1 WHERE environment_id = $1 AND subject = $2 AND tries > 0", env, subject)

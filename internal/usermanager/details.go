@@ -11,6 +11,7 @@ import (
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/session"
+	"github.com/sparekey/sparekey/internal/throttle"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
 )
@@ -23,8 +24,12 @@ type Details struct {
 	Links    []Link      // the ledger: of all recent tokens, newest first
 	Messages []Message   // newest first
 	Events   []audit.Entry
-	Sessions int  // live ones
-	MoreLog  bool // there are older events than those given
+	Sessions int // live ones
+	// CodesTried is how often a code was typed for this address, right or wrong,
+	// in the 24 hours before CodesUntil; a password set makes it zero.
+	CodesTried int
+	CodesUntil time.Time
+	MoreLog    bool // there are older events than those given
 }
 
 // Link is a line of the ledger. Its Ref names it to recovery's EndLink.
@@ -103,6 +108,9 @@ func details(tx *db.Tx, actor access.Actor, env environment.Environment, u user.
 	}
 	if d.MoreLog = len(d.Events) > shownEvents; d.MoreLog {
 		d.Events = d.Events[:shownEvents]
+	}
+	if d.CodesTried, d.CodesUntil, err = throttle.Tried(tx, env.ID, "code:"+u.EmailKey); err != nil {
+		return d, err
 	}
 	sessions, err := session.OfUser(tx, env.ID, u.ID)
 	d.Sessions = len(sessions)

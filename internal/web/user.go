@@ -159,6 +159,12 @@ func timeline(d usermanager.Details, only string, viewer id.User) []templates.Gr
 			}
 		}
 	}
+	if d.CodesTried > 0 && only == "" {
+		all = append(all, templates.Entry{
+			At: d.CodesUntil.Add(-24 * time.Hour), Text: fmt.Sprintf("Code typed %d times since then", d.CodesTried), Tone: templates.ToneWait,
+			More: "A code takes five tries; after that the link in the mail, or one of yours, still works.",
+		})
+	}
 	slices.SortStableFunc(all, func(a, b templates.Entry) int { return b.At.Compare(a.At) })
 	var groups []templates.Group
 	for _, e := range all {

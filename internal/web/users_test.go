@@ -283,3 +283,16 @@ func TestAGuessIsOfferedOnlyWhereItWorks(t *testing.T) {
 		require.False(t, list.Has("Send to admin@acme.example"))
 	})
 }
+
+func TestTheTimelineTellsThatCodesWereTried(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		stranger := w.Browser()
+		for range 6 {
+			stranger.Get("/acme/reset-password").Fill("Email", "jane@acme.example").Fill("Code", "12345678").Press("Continue")
+		}
+		admin := w.Browser()
+		admin.SignIn("admin@acme.example", testkit.Passphrase)
+		require.Contains(t, admin.Get("/acme/users/"+string(w.Jane.ID)).Text(), "Code typed 6 times since then")
+	})
+}

@@ -98,7 +98,7 @@ func openLine(t *testing.T) (*line, *db.DB) {
 	return l, d
 }
 
-func sleep(d *db.DB, ctx context.Context) error {
+func sleep(ctx context.Context, d *db.DB) error {
 	return d.Update(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec("SELECT pg_sleep(1)")
 		return err
@@ -109,10 +109,10 @@ func TestAServerThatSaysNothingIsGivenUp(t *testing.T) {
 	t.Parallel()
 	l, d := openLine(t)
 	require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error { return bump(tx, "one") }))
-	err := sleep(d, t.Context())
+	err := sleep(t.Context(), d)
 	require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
 	require.Contains(t, fault.As(err).Sentence, "Nothing was changed")
-	require.NoError(t, sleep(d, db.Long(t.Context())), "what takes long is given its time")
+	require.NoError(t, sleep(db.Long(t.Context()), d), "what takes long is given its time")
 
 	l.stuck.Store(true)
 	err = d.Update(t.Context(), func(tx *db.Tx) error { return bump(tx, "one") })

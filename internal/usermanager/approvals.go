@@ -20,19 +20,7 @@ type Approval struct {
 	AskedAt     time.Time
 }
 
-// Approvals gives the questions that the actor may answer.
-func (m *UserManager) Approvals(ctx context.Context, actor access.Actor, env environment.Environment) ([]Approval, error) {
-	if err := may(actor, env, access.AnswerApproval); err != nil {
-		return nil, err
-	}
-	var all []Approval
-	err := m.DB.View(ctx, func(tx *db.Tx) (err error) {
-		all, err = approvals(tx, actor, env)
-		return err
-	})
-	return all, err
-}
-
+// approvals gives the questions that the actor may answer.
 func approvals(tx *db.Tx, actor access.Actor, env environment.Environment) ([]Approval, error) {
 	open, err := approval.Open(tx, env.ID, actor)
 	if err != nil {

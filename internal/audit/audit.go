@@ -27,7 +27,6 @@ const (
 	LinkEnded        Kind = "link ended"
 	LinkOpened       Kind = "link opened"
 	LinkScanned      Kind = "link scanned"
-	CodeRefused      Kind = "code refused"
 	CodeAccepted     Kind = "code accepted"
 	ResetRefused     Kind = "reset refused"
 	PasswordReset    Kind = "password reset"

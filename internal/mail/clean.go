@@ -95,7 +95,7 @@ func plainAddress(address string) (string, error) {
 // cleaned gives d with all that goes into the templates made safe. It follows check.
 func cleaned(d Data) Data {
 	d.Environment = clean(d.Environment)
-	for _, name := range []*string{&d.UserName, &d.By, &d.How, &d.Device, &d.Network} {
+	for _, name := range []*string{&d.UserName, &d.By, &d.Device, &d.Network} {
 		*name = inert(*name)
 	}
 	from, _ := senderAddress(d.From.Address) // checked

@@ -54,7 +54,6 @@ type Data struct {
 	NotMeUntil time.Time
 
 	By              string // the administrator or the inviter
-	How             string // which way an administrator's link goes, for example "by phone"
 	Device, Network string // for example "Firefox on Windows", "203.0.113.7"
 	At              time.Time
 	SessionsEnded   int

@@ -41,7 +41,7 @@ func full() mail.Data {
 		UserName:    "Jane Doe",
 		Link:        resetLink, Code: "04711815", Until: now.Add(24 * time.Hour),
 		NotMe: notMeLink, NotMeUntil: now.Add(72 * time.Hour),
-		By: "Maria Rossi", How: "by phone",
+		By:     "Maria Rossi",
 		Device: "Firefox on Windows", Network: "203.0.113.7", At: now.Add(-2 * time.Minute),
 		SessionsEnded: 3,
 		OldAddress:    "jane@acme.example", NewAddress: "jane.doe@acme.example",
@@ -52,7 +52,7 @@ func full() mail.Data {
 func bare(k mail.Kind) mail.Data {
 	d := full()
 	d.From.Name, d.To.Name, d.ReplyTo, d.UserName = "", "", "", ""
-	d.Code, d.By, d.How, d.Device, d.Network, d.SessionsEnded = "", "", "", "", "", 0
+	d.Code, d.By, d.Device, d.Network, d.SessionsEnded = "", "", "", "", 0
 	switch k {
 	case mail.Reset, mail.ResetByAdmin, mail.Invitation, mail.AddressConfirm:
 		d.NotMe, d.NotMeUntil = "", time.Time{}
@@ -172,7 +172,7 @@ func TestNamesCannotAddAnything(t *testing.T) {
 		"\r\n.\r\nMAIL FROM:<e@y.test>", "--\r\n--boundary--",
 	} {
 		d := full()
-		d.UserName, d.By, d.How, d.Device, d.Network, d.To.Name = name, name, name, name, name, name
+		d.UserName, d.By, d.Device, d.Network, d.To.Name = name, name, name, name, name
 		for _, k := range mail.Kinds {
 			raw := render(t, k, d)
 			m := open(t, raw)

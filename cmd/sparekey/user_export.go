@@ -19,6 +19,7 @@ type userExport struct {
 	inEnvironment
 	File       string `arg:"" default:"-" help:"The file to write, readable by you alone; - is standard output."`
 	Format     string `enum:",csv,jsonl" default:"" placeholder:"csv|jsonl" help:"How to write it. Without it the name of the file tells, and standard output gets CSV."`
+	JSON       bool   `name:"json" help:"The same as --format jsonl."`
 	WithHashes bool   `help:"Add the password hashes, for a move to another server. Keep the file like the passwords themselves."`
 }
 
@@ -42,7 +43,11 @@ func (c userExport) Run(ctx context.Context, t *terminal, s *settings) error {
 
 func (c userExport) export(ctx context.Context, t *terminal, core *app.Core, env environment.Environment, w io.Writer) (int, error) {
 	o := porting.ExportOptions{Format: porting.Format(c.Format), WithHashes: c.WithHashes}
-	if o.Format == "" {
+	switch {
+	case o.Format != "":
+	case c.JSON:
+		o.Format = porting.JSONLines
+	default:
 		o.Format = porting.FormatOf(c.File)
 	}
 	if !isTerminal(w) { // else the users themselves are the progress

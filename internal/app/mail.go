@@ -42,6 +42,6 @@ func newDelivery(c *Core, r *relay.Relay, m *metrics) *delivery.Delivery {
 func pools(c *Core, d *delivery.Delivery) []*outbox.Pool {
 	return []*outbox.Pool{
 		{DB: c.DB, Kind: outbox.Resolve, Size: resolveAtOnce, Log: c.Log, Handle: c.Recovery.Resolve},
-		{DB: c.DB, Kind: outbox.Send, Size: sendAtOnce, Log: c.Log, Handle: d.Send},
+		{DB: c.DB, Kind: outbox.Send, Size: sendAtOnce, AtOnce: true, Log: c.Log, Handle: d.Send},
 	}
 }

@@ -31,13 +31,13 @@ type Job struct {
 	holder      string
 }
 
-// Enqueue promises work, due now. If a worker of this process is free, the job
-// is leased to it at once and handed over after the commit; that spares the
+// Enqueue promises work, due now. If the pool takes jobs at once and a worker of
+// this process is free, the job is leased to it and handed over after the commit; that spares the
 // commit of a claim. Otherwise whoever looks next claims it.
 func Enqueue(tx *db.Tx, env id.Environment, kind Kind, subject string) error {
 	j := Job{Environment: env, ID: id.New[id.Job](), Subject: subject}
 	leasedUntil := int64(0)
-	if p, ok := tx.Attached(topic(kind)).(*Pool); ok && p.reserve() {
+	if p, ok := tx.Attached(topic(kind)).(*Pool); ok && p.AtOnce && p.reserve() {
 		j.Tries, j.holder = 1, p.holder
 		leasedUntil = tx.Now().Add(Lease).UnixMicro()
 		tx.OnEnd(func(committed bool) { p.handOver(j, committed) })

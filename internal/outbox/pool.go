@@ -30,6 +30,10 @@ type Pool struct {
 	Kind Kind
 	Size int // jobs at a time
 	Log  *slog.Logger
+	// AtOnce: a job starts with the commit that promised it. That is quicker, but
+	// whoever waits for the answer to that commit may feel what the job costs. So
+	// not for what follows from an asking: it costs more for a known address.
+	AtOnce bool
 	// Handle does the job and calls Done or Postpone in its own transaction.
 	// A job of which it returns an error is tried again later.
 	Handle func(ctx context.Context, j Job) error

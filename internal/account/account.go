@@ -76,10 +76,14 @@ func (a *Account) prove(ctx context.Context, actor access.Actor, env environment
 		return u, err
 	}
 	result, err := a.Hasher.Verify(ctx, current, u.PasswordHash)
-	if err == nil && !result.OK {
-		err = fault.InvalidField("current", "This is not your current password.")
+	if err != nil {
+		return u, err
 	}
-	return u, err
+	if !result.OK {
+		return u, fault.InvalidField("current", "This is not your current password.")
+	}
+	// At once: what is refused later was not a wrong current password.
+	return u, a.DB.Update(ctx, func(tx *db.Tx) error { return throttle.Lift(tx, env.ID, tries(u)) })
 }
 
 // tries is the subject under which tries of the current password are counted.
@@ -95,5 +99,5 @@ func lockProven(tx *db.Tx, actor access.Actor, env environment.Environment, prov
 	if u.PasswordHash != proven.PasswordHash {
 		return u, fault.New(fault.Conflict, "Your password has just been changed elsewhere. Sign in again.")
 	}
-	return u, throttle.Lift(tx, env.ID, tries(u))
+	return u, nil
 }

@@ -297,3 +297,18 @@ func TestTheAccountFormTakesNothingElse(t *testing.T) {
 		require.NotContains(t, send(w, http.MethodGet, "/acme/account", "", "Cookie", cookie).Body, "<script>alert")
 	})
 }
+
+func TestARefusedNewPasswordIsNoWrongCurrentOne(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		b := w.Browser()
+		b.SignIn(janeEmail, testkit.Passphrase)
+		change := func(next string) int {
+			return b.Get("/acme/account").Fill("Current password", testkit.Passphrase).Fill("New password", next).Press("Change password").Status
+		}
+		for range 12 {
+			require.Equal(t, http.StatusUnprocessableEntity, change("short"))
+		}
+		require.Equal(t, http.StatusOK, change(newPassphrase))
+	})
+}

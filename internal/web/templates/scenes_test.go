@@ -129,12 +129,19 @@ func managerScenes() []scene {
 		{ID: "r1", Address: "jnae@acme.example", LastAt: ago(time.Minute), Count: 3, Guess: Guess{"u1", "Jane Doe", "jane@acme.example", "two letters swapped"}},
 		{ID: "r2", Address: "sales@elsewhere.example", LastAt: ago(5 * time.Hour), Count: 1},
 	}}
+	asked := full
+	asked.Query, asked.Unmatched, asked.ApprovalsAction = "", nil, "/acme/users/approvals"
+	asked.Approvals = []ApprovalRow{
+		{ID: "a1", UserID: "u7", UserName: "Bert Boss", AskedBy: "Cleo Chief", AskedAt: ago(4 * time.Minute)},
+		{ID: "a2", UserID: "u8", UserName: "Dora Director", AskedBy: "Janina Wiśniewska-Zimmermann of Accounting", AskedAt: ago(5 * time.Hour)},
+	}
 	flash := full
 	flash.Flash, flash.Query, flash.NextURL, flash.Unmatched = "The reset token of Jane Doe is cancelled. Its 2 links no longer work.", "", "", nil
 	none := UserManager{Page: admin("users"), Query: "jnae", CanCreate: true, Guesses: []Guess{{"u1", "Jane Doe", "jane@acme.example", ""}}}
 	words := []string{"User Manager", "Search users", "Search", "Action for Jane Doe", "Reset Password", "Go"}
 	return []scene{
 		{"users", UserManagerPage(full), append(words, "Next 50", "Send to jane@acme.example", "3 times, last")},
+		{"users-asked", UserManagerPage(asked), append(words, "Your agreement is asked for", "Agree", "Decline")},
 		{"users-flash", UserManagerPage(flash), words},
 		{"users-none", UserManagerPage(none), []string{"Nobody matches “jnae”", "Did you mean Jane Doe"}},
 		{"users-filtered-none", UserManagerPage(UserManager{Page: admin("users"), State: "deactivated"}), []string{"Show everybody"}},
@@ -247,7 +254,7 @@ func adminScenes() []scene {
 	confirm := Confirm{Page: admin("users"), Heading: "Delete Jane Doe", Sentence: "Jane Doe can no longer sign in, and everything about her is removed from this environment.", What: []string{"Ends 3 sessions on 2 devices.", "Ends 2 live reset links.", "The record of what happened stays, without her name and address."}, Action: "/acme/users/u1", Fields: []Hidden{{"action", ActionDelete}, {"confirm", "yes"}}, Button: "Delete Jane Doe", CancelURL: "/acme/users/u1", UpWords: "Jane Doe"}
 	safe := confirm
 	safe.Heading, safe.Button, safe.Safe, safe.Sentence, safe.What = "End sessions of Jane Doe", "End 3 sessions", true, "Ends 3 sessions of Jane Doe on 2 devices.", nil
-	settings := Settings{Page: admin("settings"), LinkLife: "24h", InvitationDays: 7, AdminLinks: "existing-token", MinLength: 15, AfterReset: "login", HelpLine: help, HelpEmail: "it@acme.example"}
+	settings := Settings{Page: admin("settings"), LinkLife: "24h", InvitationDays: 7, AdminLinks: "existing-token", SecondAdmin: "off", MinLength: 15, AfterReset: "login", HelpLine: help, HelpEmail: "it@acme.example"}
 	preview, pale := settings, settings
 	preview.Preview, preview.AdminLinks = []string{"2 live links made by administrators stop working now.", "Reset Password disappears from the User Manager."}, "off"
 	pale.Page, pale.Accent = refused(admin("settings"), "The settings were not saved.", FieldProblem{"accent", "This colour is too pale beside white: 1.9 to 1, and 4.5 to 1 is needed."}), "#ffcc00"

@@ -47,10 +47,12 @@ var levels = map[string]int{
 	"internal/db": store,
 
 	"internal/audit":       records,
+	"internal/cases":       records,
 	"internal/environment": records,
 	"internal/keyring":     records,
 	"internal/outbox":      records,
 	"internal/session":     records,
+	"internal/suppression": records,
 	"internal/throttle":    records,
 	"internal/token":       records,
 

@@ -23,6 +23,7 @@ type (
 	Event       string
 	Job         string
 	Approval    string
+	Report      string
 )
 
 // kind lists every id type, so that New serves them all.

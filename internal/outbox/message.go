@@ -35,9 +35,11 @@ type Message struct {
 	MadeAt    time.Time  `db:"made_at"`
 	SettledAt time.Time  `db:"settled_at"`
 	NextTryAt time.Time  `db:"next_try_at"`
+	// AcceptedAt is when a server took it; not: delivered.
+	AcceptedAt time.Time `db:"accepted_at"`
 }
 
-const messageColumns = "id, user_id, kind, to_name, to_email, message_id, link_id, not_me_id, detail, state, made_at, settled_at, next_try_at"
+const messageColumns = "id, user_id, kind, to_name, to_email, message_id, link_id, not_me_id, detail, state, made_at, settled_at, next_try_at, accepted_at"
 
 // Queue stores a message and the job that sends it. The recipient is fixed now.
 func Queue(tx *db.Tx, env id.Environment, m Message) error {

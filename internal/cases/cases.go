@@ -1,0 +1,58 @@
+// Package cases holds the people whose recovery is stuck: the administrators'
+// queue. A case opens by itself and goes when the person is back in.
+package cases
+
+import (
+	"time"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
+)
+
+// Why a case was opened.
+type Why string
+
+// The reasons; people read them where nothing better is known.
+const (
+	Bounced     Why = "the mail came back"
+	Refused     Why = "the mail was refused"
+	Waiting     Why = "the mail is still waiting"
+	NeverOpened Why = "asked three times, never opened"
+	Stopped     Why = "no mail goes to this address"
+)
+
+// Case is one person who needs help.
+type Case struct {
+	User  id.User   `db:"user_id"`
+	Since time.Time `db:"since"`
+	Why   Why       `db:"why"`
+}
+
+// Open puts a user in the queue; one who stands there already stays where they are.
+func Open(tx *db.Tx, env id.Environment, user id.User, why Why) (bool, error) {
+	n, err := tx.Exec(`INSERT INTO cases (environment_id, user_id, since, why) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (environment_id, user_id) DO NOTHING`, env, user, tx.Now(), why)
+	return n == 1, err
+}
+
+// Close takes a user out of the queue; false if they were not in it.
+func Close(tx *db.Tx, env id.Environment, user id.User) (bool, error) {
+	n, err := tx.Exec("DELETE FROM cases WHERE environment_id = $1 AND user_id = $2", env, user)
+	return n == 1, err
+}
+
+// Count tells how many stand in the queue, at most limit.
+func Count(tx *db.Tx, env id.Environment, limit int) (int, error) {
+	return db.One[int](tx, "SELECT count(*) FROM (SELECT 1 FROM cases WHERE environment_id = $1 LIMIT $2) AS some", env, limit)
+}
+
+// Among gives the cases of these users.
+func Among(tx *db.Tx, env id.Environment, users []id.User) ([]Case, error) {
+	in, args := db.Among([]any{env}, users)
+	return db.All[Case](tx, "SELECT user_id, since, why FROM cases WHERE environment_id = $1 AND user_id IN ("+in+")", args...)
+}
+
+// Longest gives those who have waited longest.
+func Longest(tx *db.Tx, env id.Environment, limit int) ([]Case, error) {
+	return db.All[Case](tx, "SELECT user_id, since, why FROM cases WHERE environment_id = $1 ORDER BY since, user_id LIMIT $2", env, limit)
+}

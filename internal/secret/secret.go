@@ -40,13 +40,14 @@ type Purpose string
 
 // The purposes. Links of one purpose never pass for another.
 const (
-	Reset   Purpose = "reset"
-	CodeOf  Purpose = "code"
-	Invite  Purpose = "invite"
-	NotMe   Purpose = "not-me"
-	Confirm Purpose = "confirm"
-	Browser Purpose = "browser" // cookies that recognise a browser
-	Decoy   Purpose = "decoy"   // which hash an unknown address costs
+	Reset    Purpose = "reset"
+	CodeOf   Purpose = "code"
+	Invite   Purpose = "invite"
+	NotMe    Purpose = "not-me"
+	Confirm  Purpose = "confirm"
+	Returned Purpose = "return-path" // where mail that could not be delivered comes back to
+	Browser  Purpose = "browser"     // cookies that recognise a browser
+	Decoy    Purpose = "decoy"       // which hash an unknown address costs
 )
 
 // PurposeKey is a key derived for one purpose.

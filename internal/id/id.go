@@ -24,6 +24,7 @@ type (
 	Job         string
 	Approval    string
 	Report      string
+	Open        string // one opening of a link
 )
 
 // kind lists every id type, so that New serves them all.

@@ -11,25 +11,36 @@ import (
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/throttle"
 )
+
+// Asked is an asking that was taken.
+type Asked struct {
+	Address address.Address
+	// Case is the number of this asking, for telling an administrator. It is given
+	// whether or not anybody has the address.
+	Case string
+}
 
 // Ask records that somebody typed an address into "I forgot my password" and
 // promises the rest. It never reads the users table, so that nothing about its
 // answer can tell a known address from an unknown one.
 // It refuses a malformed address (Invalid) and too many from one network (Throttled).
-func (r *Recovery) Ask(ctx context.Context, env environment.Environment, typed string, from access.From) (address.Address, error) {
+func (r *Recovery) Ask(ctx context.Context, env environment.Environment, typed string, from access.From) (Asked, error) {
 	a, err := address.Parse(typed)
 	if err != nil {
-		return a, err
+		return Asked{}, err
 	}
-	err = r.DB.Update(ctx, func(tx *db.Tx) error {
+	asked := Asked{Address: a}
+	err = r.DB.Update(ctx, func(tx *db.Tx) (err error) {
 		if err := r.mayAsk(tx, env, from); err != nil {
 			return err
 		}
-		return request(tx, env.ID, a, from)
+		asked.Case, err = request(tx, env.ID, a, from)
+		return err
 	})
-	return a, err
+	return asked, err
 }
 
 func (r *Recovery) mayAsk(tx *db.Tx, env environment.Environment, from access.From) error {
@@ -46,12 +57,20 @@ func (r *Recovery) mayAsk(tx *db.Tx, env environment.Environment, from access.Fr
 	return nil
 }
 
-func request(tx *db.Tx, env id.Environment, a address.Address, from access.From) error {
+// request writes an asking down and gives its case number.
+func request(tx *db.Tx, env id.Environment, a address.Address, from access.From) (string, error) {
 	r := id.New[id.Request]()
-	_, err := tx.Exec("INSERT INTO requests (environment_id, id, address, address_key, network, agent, made_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-		env, r, a.Mail, a.Key, from.Network, from.Agent, tx.Now())
-	if err != nil {
-		return err
+	for {
+		number := secret.NewCaseNumber()
+		n, err := tx.Exec(`INSERT INTO requests (environment_id, id, case_number, address, address_key, network, agent, made_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+			env, r, number, a.Mail, a.Key, from.Network, from.Agent, tx.Now())
+		if err != nil {
+			return "", err
+		}
+		if n == 0 {
+			continue // the number is taken: one in a billion
+		}
+		return number, outbox.Enqueue(tx, env, outbox.Resolve, string(r))
 	}
-	return outbox.Enqueue(tx, env, outbox.Resolve, string(r))
 }

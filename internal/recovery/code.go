@@ -11,6 +11,7 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/throttle"
 	"github.com/sparekey/sparekey/internal/token"
@@ -184,23 +185,17 @@ func (r *Recovery) linkForCode(ctx context.Context, env environment.Environment,
 	return r.Ring.Text(ctx, link.Purpose, env.ID, uint8(link.KeyID), id) //nolint:gosec // the table allows 1 to 255
 }
 
-// Browser recognises a browser that asked for an address: a random name and a
-// MAC over it, the address and the environment, kept in a cookie.
+// Browser makes the cookie text of a browser that asked for an address.
 func (r *Recovery) Browser(env environment.Environment, key string) string {
-	name := secret.NewToken()[:22]
-	return name + "." + secret.Sign(r.Ring.Cookie(secret.Browser), "asked", string(env.ID), key, name)
+	return r.Ring.NewBrowser(keyring.HasAsked, env.ID, key)
 }
 
 // KnownBrowser gives the name in such a cookie, or "" if it is not ours or was
 // made for another address.
 func (r *Recovery) KnownBrowser(env environment.Environment, typedEmail, cookie string) string {
 	a, err := address.Parse(typedEmail)
-	if err != nil || len(cookie) < 23 {
+	if err != nil {
 		return ""
 	}
-	name := cookie[:22]
-	if cookie[22] != '.' || !secret.Signed(r.Ring.Cookie(secret.Browser), cookie[23:], "asked", string(env.ID), a.Key, name) {
-		return ""
-	}
-	return name
+	return r.Ring.KnownBrowser(keyring.HasAsked, env.ID, a.Key, cookie)
 }

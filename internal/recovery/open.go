@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
@@ -26,6 +29,16 @@ type Opened struct {
 	Operation   string // for the form: settles a repeated POST
 	MinLength   int
 	Until       time.Time
+	Look        id.Open // names this opening to Styled
+}
+
+// Opening is what came with the request that opened a link.
+type Opening struct {
+	access.From
+	Method   string
+	Language bool // it names languages, as browsers do
+	// The cookies of a browser that asked, or has signed in before; "" without.
+	Asked, Device string
 }
 
 // found is a genuine link with all that hangs on it.
@@ -38,12 +51,13 @@ type found struct {
 // Open looks at a link for its page and records the opening; nothing else
 // changes, so scanners may open links as often as they like.
 // The error is *token.Unusable for a link that does not work.
-func (r *Recovery) Open(ctx context.Context, env environment.Environment, text string, from access.From, head bool) (Opened, error) {
+func (r *Recovery) Open(ctx context.Context, env environment.Environment, text string, o Opening) (Opened, error) {
 	f, err := r.read(ctx, env, text)
 	if err != nil {
 		return Opened{}, err
 	}
-	if err := r.recordOpen(ctx, env, f, from, head); err != nil {
+	look, err := r.recordOpen(ctx, env, f, o)
+	if err != nil {
 		return Opened{}, err
 	}
 	if err := r.usable(env, f); err != nil {
@@ -51,16 +65,16 @@ func (r *Recovery) Open(ctx context.Context, env environment.Environment, text s
 	}
 	return Opened{
 		Name: f.user.Name, MaskedEmail: mask(f.user.Email), Email: f.user.Email, Invitation: f.token.Purpose == secret.Invite,
-		Operation: secret.NewToken(), MinLength: env.Policy.PasswordMinLength, Until: f.link.EndsAt,
+		Operation: secret.NewToken(), MinLength: env.Policy.PasswordMinLength, Until: f.link.EndsAt, Look: look,
 	}, nil
 }
 
 // read finds the row of a genuine link. Invitations share the page and the
 // rules of reset links.
 func (r *Recovery) read(ctx context.Context, env environment.Environment, text string) (found, error) {
-	id, problem, err := r.Ring.Read(ctx, secret.Reset, env.ID, text)
+	link, problem, err := r.Ring.Read(ctx, secret.Reset, env.ID, text)
 	if err == nil && problem == secret.Damaged {
-		id, problem, err = r.Ring.Read(ctx, secret.Invite, env.ID, text)
+		link, problem, err = r.Ring.Read(ctx, secret.Invite, env.ID, text)
 	}
 	if err != nil {
 		return found{}, err
@@ -70,7 +84,7 @@ func (r *Recovery) read(ctx context.Context, env environment.Environment, text s
 	}
 	var f found
 	err = r.DB.View(ctx, func(tx *db.Tx) (err error) {
-		f, err = find(tx, env, id.String())
+		f, err = find(tx, env, link.String())
 		return err
 	})
 	return f, err
@@ -132,11 +146,19 @@ func cancelledWhy(f found) string {
 	}
 }
 
-func (r *Recovery) recordOpen(ctx context.Context, env environment.Environment, f found, from access.From, head bool) error {
-	scanner := head || agent.Scanner(from.Agent)
-	return r.DB.Update(ctx, func(tx *db.Tx) error {
+func (r *Recovery) recordOpen(ctx context.Context, env environment.Environment, f found, o Opening) (id.Open, error) {
+	scanner := o.Method == http.MethodHead || agent.Scanner(o.Agent)
+	look := token.Look{
+		ID: id.New[id.Open](), Link: f.link.ID, User: f.user.ID, Method: o.Method, Network: o.Network, Agent: o.Agent, Language: o.Language,
+		Known: r.Ring.KnownBrowser(keyring.HasAsked, env.ID, f.user.EmailKey, o.Asked) != "" ||
+			r.Ring.KnownBrowser(keyring.HasSignedIn, env.ID, f.user.EmailKey, o.Device) != "",
+	}
+	return look.ID, r.DB.Update(ctx, func(tx *db.Tx) error {
 		first, err := token.RecordOpen(tx, env.ID, f.link.ID, scanner)
-		if err != nil || !first {
+		if err != nil {
+			return err
+		}
+		if err := token.RecordLook(tx, env.ID, look); err != nil || !first {
 			return err
 		}
 		kind := audit.LinkOpened
@@ -144,9 +166,15 @@ func (r *Recovery) recordOpen(ctx context.Context, env environment.Environment, 
 			kind = audit.LinkScanned
 		}
 		return audit.Record(tx, env.ID, audit.Event{
-			Kind: kind, User: f.user.ID, Actor: stranger(from), Detail: audit.Detail{"channel": string(f.link.Channel)},
+			Kind: kind, User: f.user.ID, Actor: stranger(o.From), Detail: audit.Detail{"channel": string(f.link.Channel)},
 		})
 	})
+}
+
+// Styled records that the page of an opening fetched its style sheet, as
+// browsers do and most scanners do not. Whoever guesses an id changes nothing else.
+func (r *Recovery) Styled(ctx context.Context, env environment.Environment, look id.Open) error {
+	return r.DB.Update(ctx, func(tx *db.Tx) error { return token.RecordStyled(tx, env.ID, look) })
 }
 
 // AskAgain is "Send a new link" on an expired link: an ordinary asking for its

@@ -3,10 +3,12 @@ package recovery
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/cases"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
@@ -92,8 +94,8 @@ func (r *Recovery) resolve(tx *db.Tx, env environment.Environment, q Request) er
 	if err != nil {
 		return err
 	}
-	n, err := tx.Exec("UPDATE requests SET resolved_at = $3, outcome = $4 WHERE environment_id = $1 AND id = $2 AND resolved_at IS NULL",
-		env.ID, q.ID, tx.Now(), outcome)
+	n, err := tx.Exec("UPDATE requests SET resolved_at = $3, outcome = $4, user_id = $5 WHERE environment_id = $1 AND id = $2 AND resolved_at IS NULL",
+		env.ID, q.ID, tx.Now(), outcome, u.ID)
 	if err != nil || n == 0 {
 		return err
 	}
@@ -109,8 +111,31 @@ func (r *Recovery) resolve(tx *db.Tx, env environment.Environment, q Request) er
 		if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.Asked, User: u.ID, Actor: by}); err != nil {
 			return err
 		}
-		return mailLink(tx, env, u, access.Actor{})
+		if err := mailLink(tx, env, u, access.Actor{}); err != nil {
+			return err
+		}
+		return stuckIfAskedOften(tx, env, u)
 	}
+}
+
+// askedOften is how many askings of one person, none of whose mails was opened,
+// make a case.
+const askedOften = 3
+
+// stuckIfAskedOften puts a user in the administrators' queue who has asked three
+// times within a day and opened none of the links.
+func stuckIfAskedOften(tx *db.Tx, env environment.Environment, u user.User) error {
+	asked, err := db.One[int](tx, "SELECT count(*) FROM requests WHERE environment_id = $1 AND user_id = $2 AND made_at > $3",
+		env.ID, u.ID, tx.Now().Add(-24*time.Hour))
+	if err != nil || asked < askedOften {
+		return err
+	}
+	live, _, err := token.Live(tx, env.ID, u.ID)
+	if err != nil || slices.ContainsFunc(live.Links, func(l token.Link) bool { return !l.OpenedAt.IsZero() }) {
+		return err
+	}
+	_, err = cases.Open(tx, env.ID, u.ID, cases.NeverOpened)
+	return err
 }
 
 // outcome says what becomes of a request; u is zero if nobody has the address.

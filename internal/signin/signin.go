@@ -237,14 +237,12 @@ func tellOfNewBrowser(tx *db.Tx, env environment.Environment, u user.User, from 
 // NewDevice makes the cookie text of a browser that has signed in as this
 // address, or has just reset its password.
 func (s *SignIn) NewDevice(env environment.Environment, emailKey string) string {
-	name := secret.NewToken()[:22]
-	return name + "." + secret.Sign(s.Ring.Cookie(secret.Browser), "device", string(env.ID), emailKey, name)
+	return s.Ring.NewBrowser(keyring.HasSignedIn, env.ID, emailKey)
 }
 
 // KnownDevice tells whether a cookie text is of NewDevice for this address.
 func (s *SignIn) KnownDevice(env environment.Environment, emailKey, cookie string) bool {
-	return len(cookie) > 23 && cookie[22] == '.' &&
-		secret.Signed(s.Ring.Cookie(secret.Browser), cookie[23:], "device", string(env.ID), emailKey, cookie[:22])
+	return s.Ring.KnownBrowser(keyring.HasSignedIn, env.ID, emailKey, cookie) != ""
 }
 
 // Resume finds the live session of a cookie; NotFound if there is none, with

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/cases"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
@@ -170,11 +171,14 @@ func Rename(tx *db.Tx, env id.Environment, u User, name string) error {
 
 // SetPassword stores a hash, revokes the open token and ends all sessions but
 // one ("" spares none). It gives the number of sessions ended. An invited user
-// becomes active.
+// becomes active, and a case of the user ends.
 func SetPassword(tx *db.Tx, env id.Environment, u User, hash, shape string, spare id.Session, why string) (int, error) {
 	_, err := tx.Exec(`UPDATE users SET password_hash = $3, password_shape = $4, state = CASE WHEN state = 'invited' THEN 'active' ELSE state END
 		WHERE environment_id = $1 AND id = $2`, env, u.ID, hash, shape)
 	if err != nil {
+		return 0, err
+	}
+	if _, err := cases.Close(tx, env, u.ID); err != nil {
 		return 0, err
 	}
 	return loseAccess(tx, env, u, spare, token.PasswordSet, why)
@@ -216,6 +220,9 @@ func Deactivate(tx *db.Tx, env id.Environment, u User) (int, error) {
 		return 0, err
 	}
 	if err := token.EndLinksMadeBy(tx, env, u.ID); err != nil {
+		return 0, err
+	}
+	if _, err := cases.Close(tx, env, u.ID); err != nil {
 		return 0, err
 	}
 	return loseAccess(tx, env, u, "", token.Deactivated, session.Deactivated)
@@ -267,9 +274,12 @@ func Delete(tx *db.Tx, env id.Environment, u User) error {
 	return err
 }
 
-// SignedIn notes the last sign-in.
+// SignedIn notes the last sign-in; who is in needs no more help.
 func SignedIn(tx *db.Tx, env id.Environment, u User) error {
-	_, err := tx.Exec("UPDATE users SET last_sign_in_at = $3 WHERE environment_id = $1 AND id = $2", env, u.ID, tx.Now())
+	if _, err := tx.Exec("UPDATE users SET last_sign_in_at = $3 WHERE environment_id = $1 AND id = $2", env, u.ID, tx.Now()); err != nil {
+		return err
+	}
+	_, err := cases.Close(tx, env, u.ID)
 	return err
 }
 

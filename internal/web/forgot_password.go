@@ -49,7 +49,7 @@ func (d *Door) submitForgotPassword(v *visit) error {
 		return err
 	}
 	typed := v.form.Get("email")
-	a, err := d.Recovery.Ask(v.ctx(), v.env, typed, v.from())
+	asked, err := d.Recovery.Ask(v.ctx(), v.env, typed, v.from())
 	if f := fault.As(err); f != nil && (f.Kind == fault.Invalid || f.Kind == fault.Throttled) {
 		page := templates.ForgotPassword{Page: v.refused(f), Email: cut(typed, 254), HelpLine: v.env.Policy.HelpLine, RetrySeconds: seconds(f.RetryAfter)}
 		page.Nav, page.RequestID = templates.Nav{}, ""
@@ -63,10 +63,10 @@ func (d *Door) submitForgotPassword(v *visit) error {
 		return err
 	}
 	if d.Recovery.KnownBrowser(v.env, typed, v.cookie(askedCookie)) == "" {
-		v.setCookie(askedCookie, d.Recovery.Browser(v.env, a.Key), 24*time.Hour)
+		v.setCookie(askedCookie, d.Recovery.Browser(v.env, asked.Address.Key), 24*time.Hour)
 	}
 	return v.show(http.StatusOK, templates.CheckYourMailPage(templates.CheckYourMail{
 		Page: v.anonymous(), Email: typed, Sender: d.Sender, Subject: mail.Subject(mail.Reset, v.env.Name),
-		Again: v.form.Get("again") != "", HelpLine: v.env.Policy.HelpLine,
+		Case: asked.Case, Again: v.form.Get("again") != "", HelpLine: v.env.Policy.HelpLine,
 	}))
 }

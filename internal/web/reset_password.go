@@ -20,14 +20,23 @@ func (d *Door) showResetPassword(v *visit) error {
 	if err := v.closed(); err != nil {
 		return err
 	}
-	opened, err := d.Recovery.Open(v.ctx(), v.env, v.link(), v.from(), v.r.Method == http.MethodHead)
+	opened, err := d.Recovery.Open(v.ctx(), v.env, v.link(), v.opening())
 	if err != nil {
 		return d.linkError(v, err)
 	}
 	return v.show(http.StatusOK, templates.ResetPasswordPage(v.resetForm(v.anonymous(), opened)))
 }
 
+// opening is what came with the request for a link's page.
+func (v *visit) opening() recovery.Opening {
+	return recovery.Opening{
+		From: v.from(), Method: v.r.Method, Language: v.r.Header.Get("Accept-Language") != "",
+		Asked: v.cookie(askedCookie), Device: v.cookie(deviceCookie),
+	}
+}
+
 func (v *visit) resetForm(p templates.Page, o recovery.Opened) templates.ResetPassword {
+	p.ThemeURL = v.at("theme.css") + "?look=" + string(o.Look)
 	return templates.ResetPassword{
 		Page: p, Action: v.at("reset-password", v.link()), Masked: o.MaskedEmail, Operation: o.Operation, MinLength: o.MinLength,
 		Until: o.Until, Invitation: o.Invitation, Name: o.Name, HelpLine: v.env.Policy.HelpLine,
@@ -69,7 +78,7 @@ func (v *visit) fromOwnPage() bool {
 
 // refusePassword shows the form again with the reason; the link still works.
 func (d *Door) refusePassword(v *visit, f *fault.Error) error {
-	opened, err := d.Recovery.Open(v.ctx(), v.env, v.link(), v.from(), false)
+	opened, err := d.Recovery.Open(v.ctx(), v.env, v.link(), v.opening())
 	if err != nil {
 		return d.linkError(v, err)
 	}

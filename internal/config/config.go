@@ -39,6 +39,9 @@ type Config struct {
 	// BounceListen is the address, HOST:PORT, of the SMTP listener that takes returned
 	// mail; empty means none.
 	BounceListen string
+	// BounceDomain is the domain of the addresses that mail comes back to, where
+	// BounceListen is set.
+	BounceDomain string
 	// MailEvents are the mail providers that may post events, and how they prove who they are.
 	MailEvents []MailEvent
 	// LimitsOff lifts the limits on logging in and asking, for load tests on the

@@ -62,6 +62,7 @@ func TestEverythingSet(t *testing.T) {
 		"SPAREKEY_KEY_FILE=/etc/sparekey/key",
 		"SPAREKEY_TRUSTED_PROXIES=10.1.2.3/8, ::1, ::ffff:192.0.2.0/120",
 		"SPAREKEY_BOUNCE_LISTEN=:25",
+		"SPAREKEY_BOUNCE_DOMAIN=Returned.acme.example",
 		"SPAREKEY_MAIL_EVENTS=postmark:tok,ses:arn:aws:sns:eu-west-1:123456789012:bounces,sendgrid:" + sendgridKey,
 		"SPAREKEY_LIMITS=off",
 		"SPAREKEY_METRICS_LISTEN=127.0.0.1:9090",
@@ -77,6 +78,7 @@ func TestEverythingSet(t *testing.T) {
 	require.True(t, strings.HasPrefix(c.Database.DSN, "postgres://app:s3cret@db1:5432,db2:5432/"))
 	require.Equal(t, "smtp://mailer:p%40ss@mx1.example:587?tls=starttls, smtps://mx2.example", c.SMTP)
 	require.Equal(t, "Acme Ltd", c.MailFrom.Name)
+	require.Equal(t, "returned.acme.example", c.BounceDomain)
 	require.Equal(t, "/etc/sparekey/key", c.KeyFile)
 	require.Equal(t, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("192.0.2.0/24"),
@@ -89,6 +91,15 @@ func TestEverythingSet(t *testing.T) {
 	require.True(t, c.LimitsOff)
 	require.Equal(t, slog.LevelDebug, c.LogLevel)
 	require.Equal(t, "json", c.LogFormat)
+}
+
+func TestReturnedMailComesBelowTheSendersDomain(t *testing.T) {
+	t.Parallel()
+	for from, want := range map[string]string{"no-reply@acme.example": "bounce.acme.example", "no-reply@[192.0.2.1]": "[192.0.2.1]"} {
+		c, err := config.Load(nil, []string{"SPAREKEY_MAIL_FROM=" + from}, "")
+		require.NoError(t, err)
+		require.Equal(t, want, c.BounceDomain)
+	}
 }
 
 func TestFlagBeatsVariableBeatsFile(t *testing.T) {
@@ -140,6 +151,10 @@ func TestWrongValues(t *testing.T) {
 		{"TRUSTED_PROXIES", "::/0", "networks"},
 		{"TRUSTED_PROXIES", "10.0.0.0/8,", "networks"},
 		{"BOUNCE_LISTEN", "mail", "HOST:PORT"},
+		{"BOUNCE_DOMAIN", "no dots", "MX record"},
+		{"BOUNCE_DOMAIN", "mail", "MX record"},
+		{"BOUNCE_DOMAIN", "a@bounce.example.com", "MX record"},
+		{"BOUNCE_DOMAIN", "192.0.2.1", "MX record"},
 		{"LIMITS", "no", "on or off"},
 		{"METRICS_LISTEN", "9090", "HOST:PORT"},
 		{"LOG", "loud", "debug, info, warn or error"},

@@ -160,6 +160,15 @@ func readMailFrom(c *Config, text string) error {
 	return nil
 }
 
+func readBounceDomain(c *Config, text string) error {
+	domain, err := publicHost(text)
+	if _, ip := netip.ParseAddr(text); err != nil || ip == nil || !strings.Contains(domain, ".") {
+		return errWrong
+	}
+	c.BounceDomain = domain
+	return nil
+}
+
 func readKeyFile(c *Config, text string) error {
 	if info, err := os.Stat(text); err == nil && info.IsDir() {
 		return errWrong

@@ -93,6 +93,11 @@ var settings = []setting{
 		meaning: "The address of the SMTP listener that takes returned mail.",
 	},
 	{
+		key: "bounce_domain", shown: "bounce. before the domain of SPAREKEY_MAIL_FROM", read: readBounceDomain,
+		allowed: "a domain whose MX record leads to the listener for returned mail, for example bounce.example.com",
+		meaning: "The domain that mail comes back to. Used with SPAREKEY_BOUNCE_LISTEN only.",
+	},
+	{
 		key: "mail_events", secret: always, read: readMailEvents,
 		allowed: "postmark:TOKEN, sendgrid:PUBLIC_KEY, mailgun:SIGNING_KEY or ses:TOPIC_ARN, several with commas between them",
 		meaning: "The mail providers that may post events, and how they prove who they are; a provider not named gets 404.",
@@ -171,6 +176,12 @@ func databaseSecret(text string) bool {
 func (c *Config) complete() error {
 	if c.MailFrom.Address == "" {
 		c.MailFrom.Name, c.MailFrom.Address = "Sparekey", "no-reply@"+mailDomain(c.URL.Hostname())
+	}
+	if c.BounceDomain == "" {
+		_, c.BounceDomain, _ = strings.Cut(c.MailFrom.Address, "@")
+		if !strings.HasPrefix(c.BounceDomain, "[") { // below an IP address there are no names
+			c.BounceDomain = "bounce." + c.BounceDomain
+		}
 	}
 	if c.KeyFile != "" {
 		return nil

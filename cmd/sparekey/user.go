@@ -68,7 +68,7 @@ func (o oneUser) named(err error) error {
 type userCreate struct {
 	oneUser
 	Name          string `required:"" help:"The name as people read it."`
-	Role          string `enum:"member,helpdesk,client-admin" default:"member" help:"What the user may do: ${enum}."`
+	Role          string `enum:",member,helpdesk,client-admin,operator" default:"" placeholder:"ROLE" help:"What the user may do: member, helpdesk or client-admin; without it member. In the environment operator everybody is an operator."`
 	PasswordStdin bool   `help:"Read a password from standard input instead of inviting the user."`
 	JSON          bool   `name:"json" help:"Print JSON, as user show does."`
 }

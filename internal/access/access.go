@@ -20,11 +20,25 @@ const (
 	ClientAdmin Role = "client-admin"
 )
 
-// Roles lists them in the order they are offered.
+// ServerOperator is the role of the people who run the server, in the reserved
+// environment of theirs and nowhere else.
+const ServerOperator Role = "operator"
+
+// Roles lists those of a client's environment in the order they are offered.
 var Roles = []Role{Member, Helpdesk, ClientAdmin}
 
-// Valid tells whether r is one of the roles.
+// Valid tells whether r is one of the roles of a client's environment.
 func (r Role) Valid() bool { return r == Member || r == Helpdesk || r == ClientAdmin }
+
+// ValidIn tells whether somebody of this environment may have the role. In the
+// operators' own everybody is one, but for the server's canary: a member, who
+// may do nothing there.
+func (r Role) ValidIn(env id.Environment) bool {
+	if env == id.OperatorEnvironment {
+		return r == ServerOperator || r == Member
+	}
+	return r.Valid()
+}
 
 // Words is the role as people read it.
 func (r Role) Words() string {
@@ -33,6 +47,8 @@ func (r Role) Words() string {
 		return "Help desk"
 	case ClientAdmin:
 		return "Client Admin"
+	case ServerOperator:
+		return "Operator"
 	default:
 		return "Member"
 	}
@@ -67,6 +83,9 @@ const (
 	ChangeSettings  Action = "change settings"
 	AnswerApproval  Action = "agree to what another Client Admin asks"
 	CreateUser      Action = "create users"
+
+	// OpenConsole works on the server; ask for it in id.OperatorEnvironment.
+	OpenConsole Action = "open the operators' console"
 
 	SeeTimeline      Action = "see a timeline"
 	ResetPassword    Action = "Reset Password"
@@ -104,6 +123,8 @@ func May(a Actor, env id.Environment, action Action) bool {
 	switch action {
 	case OpenUserManager:
 		return a.Role == Helpdesk || a.Role == ClientAdmin
+	case OpenConsole:
+		return env == id.OperatorEnvironment && a.Role == ServerOperator
 	default:
 		return a.Role == ClientAdmin
 	}

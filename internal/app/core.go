@@ -14,6 +14,7 @@ import (
 	"github.com/sparekey/sparekey/internal/account"
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/password"
@@ -79,6 +80,9 @@ func Open(ctx context.Context, c config.Config, o Options) (*Core, error) {
 	d, err := OpenDatabase(ctx, c, o)
 	if err != nil {
 		return nil, err
+	}
+	if err := d.Update(ctx, environment.MakeOperators); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	ring, err := keyring.Open(ctx, d, c.KeyFile)
 	if err != nil {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/recovery"
@@ -43,7 +43,7 @@ func (s *Server) tidy(ctx context.Context) {
 
 // Tidy removes what is too old, in every environment.
 func (s *Server) Tidy(ctx context.Context) error {
-	all, err := s.Settings.List(ctx, access.Operator())
+	all, err := s.everywhere(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,4 +62,14 @@ func (s *Server) Tidy(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// everywhere gives all environments, the operators' included.
+func (s *Server) everywhere(ctx context.Context) ([]environment.Environment, error) {
+	var all []environment.Environment
+	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
+		all, err = environment.List(tx)
+		return err
+	})
+	return all, err
 }

@@ -35,7 +35,25 @@ var slugForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 // reserved are the first path segments that are addresses of our own.
 var reserved = []string{"operator", "api", "livez", "readyz", "metrics", "static", "mail-events", "debug"}
 
-// ValidSlug tells whether a path segment can be an environment's.
+// OperatorSlug is where the people who run the server log in: the reserved
+// environment. It is in no list of environments.
+const OperatorSlug = "operator"
+
+// IsOperators tells whether this is the reserved environment.
+func (e Environment) IsOperators() bool { return e.ID == id.OperatorEnvironment }
+
+// MakeOperators makes the reserved environment where it is not yet.
+func MakeOperators(tx *db.Tx) error {
+	_, err := tx.Exec(`INSERT INTO environments (id, slug, name, policy, made_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (id) DO NOTHING`, id.OperatorEnvironment, OperatorSlug, "Operators", Standard().text(), tx.Now())
+	return err
+}
+
+// HasPages tells whether there may be pages below a path segment: a client's
+// environment, or the operators'.
+func HasPages(slug string) bool { return slug == OperatorSlug || ValidSlug(slug) }
+
+// ValidSlug tells whether a path segment can be a client's environment.
 func ValidSlug(slug string) bool {
 	return slugForm.MatchString(slug) && !slices.Contains(reserved, slug)
 }
@@ -114,7 +132,7 @@ func find(tx *db.Tx, query string, arg any) (Environment, error) {
 	return r.environment()
 }
 
-// List gives all environments by slug.
+// List gives all environments by slug, the reserved one included.
 func List(tx *db.Tx) ([]Environment, error) {
 	rows, err := db.All[row](tx, "SELECT "+columns+" FROM environments")
 	if err != nil {
@@ -154,7 +172,7 @@ func SetSuspended(tx *db.Tx, env id.Environment, suspended bool) error {
 
 // Delete removes an environment and everything in it.
 func Delete(tx *db.Tx, env id.Environment) error {
-	for _, table := range []string{"attempts", "messages", "jobs", "links", "tokens", "sessions", "requests", "unmatched", "throttle", "events", "users"} {
+	for _, table := range []string{"attempts", "messages", "jobs", "links", "tokens", "sessions", "requests", "unmatched", "throttle", "suppressions", "events", "users"} {
 		if _, err := tx.Exec("DELETE FROM "+table+" WHERE environment_id = $1", env); err != nil {
 			return err
 		}

@@ -27,6 +27,10 @@ type (
 	Open        string // one opening of a link
 )
 
+// OperatorEnvironment is the reserved environment of the people who run the
+// server. Its id is the same in every database.
+const OperatorEnvironment Environment = "00000000-0000-7000-8000-000000000000"
+
 // kind lists every id type, so that New serves them all.
 type kind interface {
 	~string

@@ -56,6 +56,9 @@ func (p *Porting) Export(ctx context.Context, actor access.Actor, env environmen
 			if err != nil {
 				return err
 			}
+			if !forExport(env, u) {
+				continue
+			}
 			e := exported{Email: u.Email, Name: u.Name, Role: string(u.Role), State: u.State, ExternalID: u.ExternalID}
 			if o.WithHashes {
 				e.PasswordHash = u.PasswordHash
@@ -77,6 +80,11 @@ func (p *Porting) Export(ctx context.Context, actor access.Actor, env environmen
 		return done, fmt.Errorf("write: %w", err)
 	}
 	return done, nil
+}
+
+// forExport leaves out the server's own canary, which nobody could use elsewhere.
+func forExport(env environment.Environment, u user.User) bool {
+	return !env.IsOperators() || u.Role == access.ServerOperator
 }
 
 func writeJSON(out *bufio.Writer) (write func(exported) error, flush func() error) {

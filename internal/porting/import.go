@@ -45,6 +45,9 @@ func (p *Porting) Import(ctx context.Context, actor access.Actor, env environmen
 	if err := mayPort(actor, env); err != nil {
 		return Summary{}, err
 	}
+	if env.IsOperators() {
+		return Summary{}, fault.New(fault.Denied, "Operators are made one by one. See: sparekey user create --help")
+	}
 	im := &importing{db: p.DB, env: env, actor: actor, options: o}
 	if o.Partial && !o.DryRun {
 		err := im.read(ctx, r, im.add)

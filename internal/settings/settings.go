@@ -12,6 +12,7 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
 )
 
 // Settings holds what its verbs need.
@@ -20,7 +21,7 @@ type Settings struct {
 }
 
 func operatorOnly(actor access.Actor) error {
-	if actor.Operator {
+	if access.May(actor, id.OperatorEnvironment, access.OpenConsole) {
 		return nil
 	}
 	return fault.New(fault.Denied, "Only an operator does this.")
@@ -30,7 +31,7 @@ func operatorOnly(actor access.Actor) error {
 // none. It is asked with every request, by anybody, and costs one indexed read.
 func (s *Settings) BySlug(ctx context.Context, slug string) (environment.Environment, error) {
 	var env environment.Environment
-	if !environment.ValidSlug(slug) {
+	if !environment.HasPages(slug) {
 		return env, fault.New(fault.NotFound, "There is no such environment.")
 	}
 	err := s.DB.View(ctx, func(tx *db.Tx) (err error) {
@@ -40,7 +41,7 @@ func (s *Settings) BySlug(ctx context.Context, slug string) (environment.Environ
 	return env, err
 }
 
-// List gives all environments by slug, to an operator.
+// List gives the environments of all clients by slug, to an operator.
 func (s *Settings) List(ctx context.Context, actor access.Actor) ([]environment.Environment, error) {
 	if err := operatorOnly(actor); err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func (s *Settings) List(ctx context.Context, actor access.Actor) ([]environment.
 		all, err = environment.List(tx)
 		return err
 	})
-	return all, err
+	return slices.DeleteFunc(all, environment.Environment.IsOperators), err
 }
 
 // Create adds an environment. Faults are about the fields "slug" and "name";
@@ -79,10 +80,15 @@ func (s *Settings) Resume(ctx context.Context, actor access.Actor, env environme
 	return s.setSuspended(ctx, actor, env, false)
 }
 
+var errReserved = fault.New(fault.Denied, "The environment operator belongs to the server: it can be neither closed nor removed.")
+
 // setSuspended does nothing where nothing changes, so that a script may repeat it.
 func (s *Settings) setSuspended(ctx context.Context, actor access.Actor, env environment.Environment, suspended bool) error {
 	if err := operatorOnly(actor); err != nil {
 		return err
+	}
+	if env.IsOperators() {
+		return errReserved
 	}
 	kind := audit.Resumed
 	if suspended {
@@ -104,6 +110,9 @@ func (s *Settings) setSuspended(ctx context.Context, actor access.Actor, env env
 func (s *Settings) Delete(ctx context.Context, actor access.Actor, env environment.Environment) error {
 	if err := operatorOnly(actor); err != nil {
 		return err
+	}
+	if env.IsOperators() {
+		return errReserved
 	}
 	return s.DB.Update(ctx, func(tx *db.Tx) error {
 		if _, err := environment.Lock(tx, env.ID); err != nil {

@@ -109,8 +109,8 @@ func Create(tx *db.Tx, env id.Environment, n New) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	if !n.Role.Valid() {
-		return User{}, fault.InvalidField("role", "The role is one of member, helpdesk and client-admin.")
+	if !n.Role.ValidIn(env) {
+		return User{}, roleFault(env)
 	}
 	u := User{
 		ID: id.New[id.User](), Email: n.Email.Mail, EmailKey: n.Email.Key, Name: name, Role: n.Role, State: n.State, ExternalID: n.ExternalID,
@@ -126,6 +126,13 @@ func Create(tx *db.Tx, env id.Environment, n New) (User, error) {
 		return User{}, taken()
 	}
 	return u, nil
+}
+
+func roleFault(env id.Environment) error {
+	if env == id.OperatorEnvironment {
+		return fault.InvalidField("role", "In the environment operator everybody has the role operator.")
+	}
+	return fault.InvalidField("role", "The role is one of member, helpdesk and client-admin.")
 }
 
 func taken() error {
@@ -202,8 +209,8 @@ func DropPassword(tx *db.Tx, env id.Environment, u User) (int, error) {
 
 // SetRole changes the role; links made by somebody who loses it end.
 func SetRole(tx *db.Tx, env id.Environment, u User, role access.Role) (int, error) {
-	if !role.Valid() {
-		return 0, fault.InvalidField("role", "The role is one of member, helpdesk and client-admin.")
+	if !role.ValidIn(env) {
+		return 0, roleFault(env)
 	}
 	if _, err := tx.Exec("UPDATE users SET role = $3 WHERE environment_id = $1 AND id = $2", env, u.ID, role); err != nil {
 		return 0, err

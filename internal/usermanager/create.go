@@ -20,7 +20,7 @@ import (
 type New struct {
 	Email string
 	Name  string
-	Role  access.Role // "" stands for member
+	Role  access.Role // "" stands for member, or operator where all are
 	Quiet bool        // do not mail the invitation yet; Resend invitation does it later
 }
 
@@ -31,7 +31,7 @@ func (m *UserManager) Create(ctx context.Context, actor access.Actor, env enviro
 	if err := may(actor, env, access.CreateUser); err != nil {
 		return user.User{}, err
 	}
-	row, err := n.check()
+	row, err := n.check(env)
 	if err != nil {
 		return user.User{}, err
 	}
@@ -56,7 +56,7 @@ func (m *UserManager) CreateWithPassword(ctx context.Context, actor access.Actor
 	if !actor.Operator {
 		return user.User{}, fault.New(fault.Denied, "Only an operator sets the password of a new user. Create the user without one: the invitation asks for it.")
 	}
-	row, err := n.check()
+	row, err := n.check(env)
 	if err != nil {
 		return user.User{}, err
 	}
@@ -76,17 +76,28 @@ func (m *UserManager) CreateWithPassword(ctx context.Context, actor access.Actor
 }
 
 // check looks at all fields, so that a form learns of all its mistakes at once.
-func (n New) check() (user.New, error) {
+func (n New) check(env environment.Environment) (user.New, error) {
 	if n.Role == "" {
-		n.Role = access.Member
+		n.Role = standardRole(env)
 	}
 	email, errEmail := address.Parse(n.Email)
 	name, errName := user.CheckName(n.Name)
-	return user.New{Email: email, Name: name, Role: n.Role}, together(errEmail, errName, checkRole(n.Role))
+	return user.New{Email: email, Name: name, Role: n.Role}, together(errEmail, errName, checkRole(env, n.Role))
 }
 
-func checkRole(r access.Role) error {
-	if r.Valid() {
+// standardRole is what somebody becomes of whom nothing else is said.
+func standardRole(env environment.Environment) access.Role {
+	if env.IsOperators() {
+		return access.ServerOperator
+	}
+	return access.Member
+}
+
+func checkRole(env environment.Environment, r access.Role) error {
+	switch {
+	case env.IsOperators() && r != access.ServerOperator:
+		return fault.InvalidField("role", "In the environment operator everybody has the role operator.")
+	case env.IsOperators() || r.Valid():
 		return nil
 	}
 	return fault.InvalidField("role", "The role is one of member, helpdesk and client-admin.")

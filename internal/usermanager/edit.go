@@ -59,7 +59,7 @@ func (m *UserManager) Edit(ctx context.Context, actor access.Actor, env environm
 		if c.Email == u.Email {
 			errEmail = nil // what is there stays, however it came there
 		}
-		if err := together(errName, errEmail, checkRole(c.Role)); err != nil {
+		if err := together(errName, errEmail, checkRole(env, c.Role)); err != nil {
 			return err
 		}
 		if waits, err := waits(tx, actor, env, u, c.Role != u.Role || c.Email != u.Email); err != nil || waits {

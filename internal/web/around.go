@@ -114,7 +114,7 @@ func (d *Door) environments(w http.ResponseWriter, r *http.Request) {
 	if holdsLink(rest) { // whatever the answer: the link must not travel on
 		w.Header().Set("Referrer-Policy", "no-referrer")
 	}
-	if rest == "session" && environment.ValidSlug(slug) {
+	if rest == "session" && environment.HasPages(slug) {
 		rec.route, rec.slug = sessionRoute, slug
 		d.session(w, r, slug)
 		return
@@ -150,7 +150,7 @@ func (d *Door) unknown(w *recorder, r *http.Request, fallback http.Handler) {
 		m = templates.Message{Heading: "This does not work that way", Text: []string{"The address exists, but it cannot be asked like this. Go back and use the button on the page."}}
 	}
 	m.Page = templates.Page{Now: d.Clock(), RequestID: w.id}
-	if slug, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); environment.ValidSlug(slug) {
+	if slug, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); environment.HasPages(slug) {
 		m.ActionWords, m.ActionURL = "To the log in page", "/"+slug+"/login"
 	}
 	if err := write(r.Context(), w, status, templates.MessagePage(m)); err != nil {
@@ -186,7 +186,10 @@ var errCrossOrigin = errors.New("cross-origin request")
 
 func (d *Door) serve(route Route, v *visit) (err error) {
 	slug := v.r.PathValue("environment")
-	if !environment.ValidSlug(slug) {
+	if slug == "" { // an address of the console
+		slug = environment.OperatorSlug
+	}
+	if !environment.HasPages(slug) {
 		return fault.New(fault.NotFound, "There is no such environment.")
 	}
 	if v.env, err = d.Settings.BySlug(v.ctx(), slug); err != nil {
@@ -206,7 +209,7 @@ func (d *Door) serve(route Route, v *visit) (err error) {
 	if err := v.resume(); err != nil {
 		return err
 	}
-	if route.Guard == SignedIn && !v.signedIn() {
+	if route.Guard != Anyone && !v.signedIn() {
 		return v.toLogin()
 	}
 	return route.handle(d, v)

@@ -28,6 +28,9 @@ func (d *Door) showStart(v *visit) error {
 }
 
 func (v *visit) home() string {
+	if access.May(v.actor(), v.env.ID, access.OpenConsole) {
+		return v.at()
+	}
 	if access.May(v.actor(), v.env.ID, access.OpenUserManager) {
 		return v.at("users")
 	}
@@ -165,7 +168,7 @@ func (d *Door) changePassword(v *visit) error {
 func (d *Door) rootChangePassword(w http.ResponseWriter, r *http.Request) {
 	for _, c := range r.Cookies() {
 		slug := strings.TrimPrefix(strings.TrimPrefix(c.Name, "__Host-"), "sparekey-")
-		if environment.ValidSlug(slug) && c.Name == d.cookieName(slug, "") {
+		if environment.HasPages(slug) && c.Name == d.cookieName(slug, "") {
 			http.Redirect(w, r, "/"+url.PathEscape(slug)+"/.well-known/change-password", http.StatusFound)
 			return
 		}

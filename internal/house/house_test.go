@@ -30,19 +30,20 @@ const (
 // levels is the whole house. A part (a package in a folder below one of these)
 // is at the level of its owner and private to it.
 var levels = map[string]int{
-	"internal/access":    pure,
-	"internal/address":   pure,
-	"internal/agent":     pure,
-	"internal/config":    pure,
-	"internal/diagnosis": pure,
-	"internal/dsn":       pure,
-	"internal/fault":     pure,
-	"internal/id":        pure,
-	"internal/inbox":     pure,
-	"internal/mail":      pure,
-	"internal/password":  pure,
-	"internal/relay":     pure,
-	"internal/secret":    pure,
+	"internal/access":      pure,
+	"internal/address":     pure,
+	"internal/agent":       pure,
+	"internal/config":      pure,
+	"internal/diagnosis":   pure,
+	"internal/dsn":         pure,
+	"internal/fault":       pure,
+	"internal/id":          pure,
+	"internal/inbox":       pure,
+	"internal/mail":        pure,
+	"internal/password":    pure,
+	"internal/proofofwork": pure,
+	"internal/relay":       pure,
+	"internal/secret":      pure,
 
 	"internal/db": store,
 
@@ -58,10 +59,12 @@ var levels = map[string]int{
 
 	"internal/approval": composed,
 	"internal/notice":   composed,
+	"internal/story":    composed,
 	"internal/user":     composed,
 
 	"internal/account":     verbs,
 	"internal/delivery":    verbs,
+	"internal/help":        verbs,
 	"internal/porting":     verbs,
 	"internal/recovery":    verbs,
 	"internal/settings":    verbs,

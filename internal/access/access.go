@@ -82,6 +82,9 @@ const (
 	SeeUnmatched    Action = "see requests that matched nobody"
 	ChangeSettings  Action = "change settings"
 	AnswerApproval  Action = "agree to what another Client Admin asks"
+	WriteHelp       Action = "write help articles"
+	SeeFeedback     Action = "see what readers say of the help articles"
+	SeeNumbers      Action = "see the numbers of recovery"
 	CreateUser      Action = "create users"
 
 	// OpenConsole works on the server; ask for it in id.OperatorEnvironment.

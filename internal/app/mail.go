@@ -10,10 +10,11 @@ import (
 )
 
 // Sizes of the pools. Resolving is a short transaction, and many share one
-// commit; sending keeps as many connections as a mail server likes to see.
+// commit; sending keeps as many connections as a mail server likes to see, of
+// which one recipient's domain gets two thirds.
 const (
 	resolveAtOnce = 32
-	sendAtOnce    = 8
+	sendAtOnce    = 12
 )
 
 // newRelay reads SPAREKEY_SMTP. Without a server mails wait in the outbox.

@@ -96,6 +96,14 @@ func Postpone(tx *db.Tx, j Job, until time.Time) (bool, error) {
 	return n == 1, err
 }
 
+// Hold gives a job back untried until later: it is no try. Like Done it tells
+// false if the lease was lost.
+func Hold(tx *db.Tx, j Job, until time.Time) (bool, error) {
+	n, err := tx.Exec(`UPDATE jobs SET due_at = $4, leased_until = 0, lease_holder = '', tries = tries - 1
+		WHERE environment_id = $1 AND id = $2 AND lease_holder = $3`, j.Environment, j.ID, j.holder, until)
+	return n == 1, err
+}
+
 // Waiting counts the jobs of a kind, for metrics.
 func Waiting(tx *db.Tx, kind Kind) (int, error) {
 	return db.One[int](tx, "SELECT count(*) FROM jobs WHERE kind = $1", kind)

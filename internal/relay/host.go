@@ -12,11 +12,12 @@ import (
 const (
 	// idleFor is how long an unused connection is kept; common servers wait longer.
 	idleFor = 30 * time.Second
-	// After restAfter failures in a row a server rests, for restLeast at first and
-	// twice as long with each further one, up to restMost.
-	restAfter = 3
-	restLeast = 15 * time.Second
-	restMost  = 2 * time.Minute
+	// A server that failed so often in a row is left alone for a while.
+	serverAfter = 3
+	serverLeast = 5 * time.Second
+	serverMost  = 5 * time.Minute
+	// hangsAfter is how long a conversation lasts with a server that hangs.
+	hangsAfter = 15 * time.Second
 )
 
 // host is a server with its connections.
@@ -24,24 +25,28 @@ type host struct {
 	server  Server
 	options Options
 	slots   chan struct{} // one for each connection in use
+	breaker breaker
 
-	mu        sync.Mutex
-	kept      []*conn // the last used one last
-	closed    bool
-	failures  int // in a row, before MAIL
-	restUntil time.Time
+	mu      sync.Mutex
+	kept    []*conn // the last used one last
+	closed  bool
+	flights flights
 }
 
 func newHost(s Server, o Options) *host {
 	if s.TLS == "" {
 		s.TLS = StartTLS
 	}
-	return &host{server: s, options: o, slots: make(chan struct{}, o.MaxConns)}
+	return &host{
+		server: s, options: o, slots: make(chan struct{}, o.MaxConns),
+		breaker: breaker{after: serverAfter, least: serverLeast, most: serverMost},
+	}
 }
 
-// attempt tries to hand over one message.
-func (h *host) attempt(ctx context.Context, l letter) Attempt {
+// attempt tries to hand over one message, with a pass of the breaker.
+func (h *host) attempt(ctx context.Context, l letter, p pass) Attempt {
 	a := Attempt{At: h.options.Clock(), Server: h.server.address()}
+	defer h.flying(a.At)()
 	t := &talk{}
 	r, f := h.hand(ctx, l, t)
 	a.Duration = h.options.Clock().Sub(a.At)
@@ -53,8 +58,15 @@ func (h *host) attempt(ctx context.Context, l letter) Attempt {
 		a.Stage, a.Outcome, a.Err = f.stage, f.outcome(), f
 	}
 	a.Code, a.Enhanced, a.Reply = r.code, r.enhanced(), r.text()
-	if ctx.Err() == nil || f == nil {
-		h.note(a)
+	switch {
+	case f == nil:
+		h.breaker.worked()
+	case ctx.Err() != nil: // it had no time to show
+		h.breaker.undecided(p)
+	case f.ofServer():
+		h.breaker.failed(a.At.Add(a.Duration), p, clip(clean(f.Error()), maxReply))
+	default:
+		h.breaker.worked()
 	}
 	return a
 }
@@ -70,6 +82,16 @@ func (f *failure) outcome() Outcome {
 	default:
 		return Temporary
 	}
+}
+
+// ofServer tells whether it would meet the next message too: the server cannot
+// be reached or used, breaks off, talks nonsense, or takes nothing from anybody
+// for now. A refusal of a sender, a recipient or a text is about that one alone.
+func (f *failure) ofServer() bool {
+	if f.stage != StageMail && f.stage != StageRcpt && f.stage != StageData {
+		return true
+	}
+	return !f.refused || f.reply.code == 421 || f.stage == StageMail && f.reply.class() == 4
 }
 
 // hand uses a kept connection, or a new one. A kept one that turns out to be
@@ -174,22 +196,22 @@ func (h *host) close() {
 	}
 }
 
-// note remembers whether the server can be used.
-func (h *host) note(a Attempt) {
+// flying counts a conversation until the function it gives is called.
+func (h *host) flying(now time.Time) func() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if a.Stage == StageMail || a.Stage == StageRcpt || a.Stage == StageData {
-		h.failures = 0
-		return
-	}
-	h.failures++
-	if h.failures >= restAfter {
-		h.restUntil = a.At.Add(a.Duration).Add(min(restLeast<<min(h.failures-restAfter, 4), restMost))
+	number := h.flights.begin(now)
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.flights.end(number)
 	}
 }
 
-func (h *host) resting(now time.Time) bool {
+// hangs tells whether a third of the connections wait in vain: then other
+// servers go first, long before the first of them is given up.
+func (h *host) hangs(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.failures >= restAfter && now.Before(h.restUntil)
+	return h.flights.longer(hangsAfter, now) > h.options.MaxConns/3
 }

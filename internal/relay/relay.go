@@ -7,6 +7,11 @@
 // attempt's conversation with secrets left out. It knows nothing of the outbox:
 // when to try again is the caller's business.
 //
+// A server that fails again and again is left alone for a while, and so is a
+// domain that puts our mails off; a slow domain does not hold up the others.
+// What it knows of them is in memory and helps speed alone: forgotten, it is
+// learned again.
+//
 // The client is our own, on RFC 5321 and go-sasl: the libraries' clients greet
 // as "localhost" before STARTTLS (which large relays refuse), read replies
 // without a limit, and do not give the answer of a server that accepts.
@@ -16,7 +21,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"slices"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -71,7 +76,7 @@ type Attempt struct {
 type Options struct {
 	Servers        []Server         // in the order they are tried
 	Hello          string           // our name in EHLO; "localhost" if empty
-	MaxConns       int              // open connections to each server, kept ones included; 8
+	MaxConns       int              // open connections to each server, kept ones included, and mails at a time; 12
 	ConnectTimeout time.Duration    // to connect, and again for the TLS handshake; 10 s
 	CommandTimeout time.Duration    // for the reply to a command; 30 s
 	DataTimeout    time.Duration    // to send the message, and again for the answer; 5 min
@@ -81,8 +86,10 @@ type Options struct {
 
 // Relay hands messages to SMTP servers. It is safe for concurrent use.
 type Relay struct {
-	options Options
-	hosts   []*host
+	options  Options
+	hosts    []*host
+	domains  *domains
+	downline line // those who wait for a server
 
 	mu     sync.Mutex
 	closed bool
@@ -94,7 +101,7 @@ func New(o Options) *Relay {
 		o.Hello = "localhost"
 	}
 	if o.MaxConns <= 0 {
-		o.MaxConns = 8
+		o.MaxConns = 12
 	}
 	for _, d := range []struct {
 		at     *time.Duration
@@ -108,7 +115,7 @@ func New(o Options) *Relay {
 			*d.at = d.normal
 		}
 	}
-	r := &Relay{options: o}
+	r := &Relay{options: o, domains: newDomains(o.MaxConns)}
 	for _, s := range o.Servers {
 		r.hosts = append(r.hosts, newHost(s, o))
 	}
@@ -132,33 +139,69 @@ var (
 	errNoServers = errors.New("no mail server is configured")
 )
 
+var errWaits = errors.New("no mail server can be used at the moment, or the recipient's domain asked for patience")
+
 // Send hands raw to the first server that takes it. It gives one Attempt for
 // each server tried, at least one; the last decides.
 //
 // It ends with the first server that accepts, that refuses the recipient or the
 // message for good, or whose answer is unknown. Everything else moves on to the
-// next server; servers that could not be used of late come last. What is wrong
+// next server; one that failed too often of late is left out. What is wrong
 // before MAIL is the server's or the operator's fault and therefore Temporary,
 // whatever the reply's code. An unsendable envelope or message is Permanent and
 // reaches no server. When ctx ends, so does the conversation.
+//
+// Whoever has many mails takes a Turn for each: then waiting is no attempt.
 func (r *Relay) Send(ctx context.Context, e Envelope, raw []byte) []Attempt {
+	t, w := r.Turn(ctx, e.To)
+	var attempts []Attempt
+	if t != nil {
+		attempts, w = t.Send(ctx, e, raw)
+	}
+	if len(attempts) == 0 {
+		return []Attempt{{At: r.options.Clock(), Stage: StageConnect, Outcome: Temporary, Err: fmt.Errorf("%w; again at %s", errWaits, w.Until.UTC().Format(time.TimeOnly))}}
+	}
+	return attempts
+}
+
+// hand is Send within a turn. Without an attempt it gives the time to come back.
+func (r *Relay) hand(ctx context.Context, e Envelope, raw []byte) ([]Attempt, time.Time) {
 	started := r.options.Clock()
 	letter, stage, err := prepare(e, raw)
 	if err != nil {
-		return []Attempt{{At: started, Stage: stage, Outcome: Permanent, Err: err}}
+		return []Attempt{{At: started, Stage: stage, Outcome: Permanent, Err: err}}, time.Time{}
 	}
 	if err := r.usable(); err != nil {
-		return []Attempt{{At: started, Stage: StageConnect, Outcome: Temporary, Err: err}}
+		return []Attempt{{At: started, Stage: StageConnect, Outcome: Temporary, Err: err}}, time.Time{}
 	}
 	attempts := make([]Attempt, 0, 1)
+	var again time.Time
 	for _, h := range r.order(started) {
-		a := h.attempt(ctx, letter)
+		p, until := h.breaker.enter(r.options.Clock())
+		if p == noPass {
+			if again.IsZero() || until.Before(again) {
+				again = until
+			}
+			continue
+		}
+		a := h.attempt(ctx, letter, p)
 		attempts = append(attempts, a)
 		if a.final() || ctx.Err() != nil {
 			break
 		}
 	}
-	return attempts
+	return attempts, again
+}
+
+// soonest is when a server can be used; now or earlier: one can, or there is none.
+func (r *Relay) soonest(now time.Time) time.Time {
+	var soonest time.Time
+	for i, h := range r.hosts {
+		if at := h.breaker.when(now); i == 0 || at.Before(soonest) {
+			soonest = at
+		}
+	}
+	return soonest
 }
 
 func (r *Relay) usable() error {
@@ -174,23 +217,20 @@ func (r *Relay) usable() error {
 	}
 }
 
-// order gives the servers as configured, the resting ones last.
+// order gives the servers as configured, those that hang last.
 func (r *Relay) order(now time.Time) []*host {
 	if len(r.hosts) == 1 {
 		return r.hosts
 	}
-	order := slices.Clone(r.hosts)
-	slices.SortStableFunc(order, func(a, b *host) int {
-		switch ra, rb := a.resting(now), b.resting(now); {
-		case ra == rb:
-			return 0
-		case ra:
-			return 1
-		default:
-			return -1
+	fine, hanging := make([]*host, 0, len(r.hosts)), []*host(nil)
+	for _, h := range r.hosts {
+		if h.hangs(now) {
+			hanging = append(hanging, h)
+		} else {
+			fine = append(fine, h)
 		}
-	})
-	return order
+	}
+	return append(fine, hanging...)
 }
 
 // final tells whether no other server should be tried.

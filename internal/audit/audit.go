@@ -53,6 +53,9 @@ const (
 	Suspended        Kind = "environment suspended"
 	Resumed          Kind = "environment resumed"
 	PolicyChanged    Kind = "policy changed"
+	CaseClosed       Kind = "case closed"  // by an administrator
+	MailAllowed      Kind = "mail allowed" // to an address that got none
+	MailStopped      Kind = "mail stopped" // an address gets no more mail
 )
 
 // Event is one thing that happened.
@@ -107,6 +110,7 @@ type Entry struct {
 	ID        id.Event  `db:"id"`
 	At        time.Time `db:"at"`
 	Kind      Kind      `db:"kind"`
+	User      id.User   `db:"user_id"`  // about whom
 	ActorID   string    `db:"actor_id"` // a user id, "operator", or "" for somebody unknown
 	ActorName string    `db:"actor_name"`
 	Network   string    `db:"network"`
@@ -125,6 +129,16 @@ func (e Entry) Detail() Detail {
 
 // OfUser gives the newest events about one user.
 func OfUser(tx *db.Tx, env id.Environment, user id.User, limit int) ([]Entry, error) {
-	return db.All[Entry](tx, `SELECT id, at, kind, actor_id, actor_name, network, agent, detail FROM events
+	return db.All[Entry](tx, `SELECT id, at, kind, user_id, actor_id, actor_name, network, agent, detail FROM events
 		WHERE environment_id = $1 AND user_id = $2 ORDER BY at DESC, id DESC LIMIT $3`, env, user, limit)
+}
+
+// keptOfKind bounds OfKind.
+const keptOfKind = 500
+
+// OfKind gives the events of a kind about these users since a time, newest first.
+func OfKind(tx *db.Tx, env id.Environment, kind Kind, users []id.User, since time.Time) ([]Entry, error) {
+	in, args := db.Among([]any{env, kind, since, keptOfKind}, users)
+	return db.All[Entry](tx, `SELECT id, at, kind, user_id, actor_id, actor_name, network, agent, detail FROM events
+		WHERE environment_id = $1 AND kind = $2 AND at > $3 AND user_id IN (`+in+") ORDER BY at DESC, id DESC LIMIT $4", args...)
 }

@@ -1,8 +1,11 @@
-// Package delivery sends the mails of the outbox and writes down what the mail
-// servers said.
+// Package delivery sends the mails of the outbox, and writes down what the mail
+// servers said and what came back.
 //
 // A mail is rendered when it is sent, from its row and the rows it speaks of,
 // so no secret lies in the database and a second try mails the same link.
+//
+// delivery.go: from the job to the servers. settle.go: what an answer means for
+// the message. follow.go: what it means for the address and the person.
 package delivery
 
 import (
@@ -23,6 +26,7 @@ import (
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
 	"github.com/sparekey/sparekey/internal/secret"
+	"github.com/sparekey/sparekey/internal/suppression"
 	"github.com/sparekey/sparekey/internal/token"
 )
 
@@ -34,13 +38,12 @@ type Delivery struct {
 	URL   *url.URL   // the public address; every link begins with it
 	From  mail.Party // the sender
 	Host  string     // right of the @ in a Message-ID
+	// BounceDomain is where returned mail comes in; without it the sender's own
+	// address is the return path, and nothing that comes there is believed.
+	BounceDomain string
 	// Observe is told of every attempt, for metrics; it may be nil.
 	Observe func(kind mail.Kind, a relay.Attempt)
 }
-
-// giveUpAfter is how long a mail without a link is tried. One with a link is
-// not needed any more once the link is dead.
-const giveUpAfter = 72 * time.Hour
 
 // letter is a message with everything it speaks of.
 type letter struct {
@@ -49,6 +52,8 @@ type letter struct {
 	link    token.Link
 	token   token.Token
 	notMe   token.Link
+	held    bool             // its address gets no mail
+	earlier []outbox.Attempt // oldest first
 }
 
 // Send is the job that sends one message.
@@ -64,22 +69,40 @@ func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 		l.message.MessageID = string(l.message.ID) + "@" + d.Host
 	}
 	if !l.needed(d.DB.Now()) {
-		return d.settle(ctx, j, l, nil, outbox.NotNeeded)
+		return d.settle(ctx, j, l, nil, verdict{state: outbox.NotNeeded})
 	}
-	raw, err := d.render(ctx, l)
+	if l.held {
+		return d.settle(ctx, j, l, nil, verdict{state: outbox.Held})
+	}
+	envelope, raw, err := d.letter(ctx, l)
 	if err != nil && d.tooOld(l) {
-		return d.settle(ctx, j, l, nil, outbox.GivenUp)
+		return d.settle(ctx, j, l, nil, verdict{state: outbox.GivenUp})
 	}
 	if err != nil {
 		return fmt.Errorf("message %s: %w", l.message.ID, err)
 	}
-	attempts := d.Relay.Send(ctx, relay.Envelope{From: d.From.Address, To: l.message.ToEmail}, raw)
+	attempts := d.Relay.Send(ctx, envelope, raw)
 	if d.Observe != nil {
 		for _, a := range attempts {
 			d.Observe(mail.Kind(l.message.Kind), a)
 		}
 	}
-	return d.settle(ctx, j, l, attempts, d.state(l, attempts[len(attempts)-1]))
+	last := attempts[len(attempts)-1]
+	return d.settle(ctx, j, l, attempts, d.judge(l, j, last, d.find(l, last)))
+}
+
+// letter gives what is handed to the mail server.
+func (d *Delivery) letter(ctx context.Context, l letter) (relay.Envelope, []byte, error) {
+	e := relay.Envelope{From: d.From.Address, To: l.message.ToEmail}
+	if d.BounceDomain != "" {
+		local, err := d.Ring.ReturnPath(l.message.ID)
+		if err != nil {
+			return e, nil, err
+		}
+		e.From = local + "@" + d.BounceDomain
+	}
+	raw, err := d.render(ctx, l)
+	return e, raw, err
 }
 
 func (d *Delivery) load(ctx context.Context, j outbox.Job) (letter, error) {
@@ -102,8 +125,14 @@ func (d *Delivery) load(ctx context.Context, j outbox.Job) (letter, error) {
 			}
 		}
 		if l.message.NotMe != "" {
-			l.notMe, err = token.FindLink(tx, j.Environment, l.message.NotMe)
+			if l.notMe, err = token.FindLink(tx, j.Environment, l.message.NotMe); err != nil {
+				return err
+			}
 		}
+		if l.earlier, err = outbox.Attempts(tx, j.Environment, []id.Message{l.message.ID}); err != nil {
+			return err
+		}
+		_, l.held, err = suppression.Of(tx, j.Environment, addressKey(l.message.ToEmail))
 		return err
 	})
 	return l, err
@@ -164,62 +193,4 @@ func (d *Delivery) code(ctx context.Context, l letter) (string, error) {
 		return "", err
 	}
 	return d.Ring.Code(ctx, l.env.ID, uint8(l.link.KeyID), id) //nolint:gosec // the table allows 1 to 255
-}
-
-// state is how the message stands after its last attempt. An unknown outcome
-// is tried again: better twice, with the same Message-ID, than never.
-func (d *Delivery) state(l letter, last relay.Attempt) outbox.State {
-	switch {
-	case last.Outcome == relay.Accepted:
-		return outbox.Sent
-	case last.Outcome == relay.Permanent:
-		return outbox.Refused
-	case d.tooOld(l):
-		return outbox.GivenUp
-	default:
-		return outbox.Deferred
-	}
-}
-
-func (d *Delivery) tooOld(l letter) bool { return d.DB.Now().Sub(l.message.MadeAt) > giveUpAfter }
-
-// settle writes down what happened and ends or postpones the job, in one step.
-// Where the lease was lost, somebody else has the last word on the message: the
-// attempts are kept, the state is left alone.
-func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts []relay.Attempt, state outbox.State) error {
-	return d.DB.Update(ctx, func(tx *db.Tx) error {
-		m := l.message
-		m.State = state
-		for _, a := range attempts {
-			if err := outbox.RecordAttempt(tx, j.Environment, record(m.ID, a)); err != nil {
-				return err
-			}
-		}
-		var (
-			ours bool
-			err  error
-		)
-		if state == outbox.Deferred {
-			m.NextTryAt = tx.Now().Add(outbox.Backoff(j.Tries))
-			ours, err = outbox.Postpone(tx, j, m.NextTryAt)
-		} else {
-			m.SettledAt, m.NextTryAt = tx.Now(), time.Time{}
-			ours, err = outbox.Done(tx, j)
-		}
-		if err != nil || !ours {
-			return err
-		}
-		return outbox.Settle(tx, j.Environment, m)
-	})
-}
-
-func record(m id.Message, a relay.Attempt) outbox.Attempt {
-	reply := a.Reply
-	if reply == "" && a.Err != nil {
-		reply = a.Err.Error()
-	}
-	return outbox.Attempt{
-		Message: m, At: a.At, Server: a.Server, Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Reply: reply,
-		Outcome: string(a.Outcome), Conversation: a.Conversation, Took: a.Duration.Microseconds(),
-	}
 }

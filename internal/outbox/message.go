@@ -18,6 +18,7 @@ const (
 	Refused   State = "refused"    // a server said no for good
 	GivenUp   State = "given up"   // tried for too long
 	NotNeeded State = "not needed" // its link was dead when its turn came
+	Held      State = "held back"  // its address gets no mail until somebody clears it
 )
 
 // Message is one mail, without its text: that is rendered when it is sent.
@@ -66,8 +67,8 @@ func OfUser(tx *db.Tx, env id.Environment, user id.User, limit int) ([]Message, 
 
 // Settle writes down how a message stands after a try.
 func Settle(tx *db.Tx, env id.Environment, m Message) error {
-	_, err := tx.Exec(`UPDATE messages SET state = $3, message_id = $4, settled_at = $5, next_try_at = $6
-		WHERE environment_id = $1 AND id = $2`, env, m.ID, m.State, m.MessageID, m.SettledAt, m.NextTryAt)
+	_, err := tx.Exec(`UPDATE messages SET state = $3, message_id = $4, settled_at = $5, next_try_at = $6, accepted_at = $7
+		WHERE environment_id = $1 AND id = $2`, env, m.ID, m.State, m.MessageID, m.SettledAt, m.NextTryAt, m.AcceptedAt)
 	return err
 }
 
@@ -83,8 +84,12 @@ type Attempt struct {
 	Reply        string     `db:"reply"`
 	Outcome      string     `db:"outcome"`
 	Conversation string     `db:"conversation"`
-	Took         int64      `db:"took"` // microseconds
+	Took         int64      `db:"took"`  // microseconds
+	Class        string     `db:"class"` // a diagnosis.Class; "" for an acceptance
+	Hard         bool       `db:"hard"`  // writing to this address again can never work
 }
+
+const attemptColumns = "message, number, at, server, stage, code, enhanced, reply, outcome, conversation, took, class, hard"
 
 // keepAttempts bounds what a message that is deferred for days leaves behind:
 // the first ones and, overwritten each time, the last.
@@ -96,18 +101,18 @@ func RecordAttempt(tx *db.Tx, env id.Environment, a Attempt) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO attempts (environment_id, message, number, at, server, stage, code, enhanced, reply, outcome, conversation, took)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+	_, err = tx.Exec(`INSERT INTO attempts (environment_id, `+attemptColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		ON CONFLICT (environment_id, message, number) DO UPDATE SET at = excluded.at, server = excluded.server, stage = excluded.stage,
 			code = excluded.code, enhanced = excluded.enhanced, reply = excluded.reply, outcome = excluded.outcome,
-			conversation = excluded.conversation, took = excluded.took`,
-		env, a.Message, min(last+1, keepAttempts), a.At, a.Server, a.Stage, a.Code, a.Enhanced, a.Reply, a.Outcome, a.Conversation, a.Took)
+			conversation = excluded.conversation, took = excluded.took, class = excluded.class, hard = excluded.hard`,
+		env, a.Message, min(last+1, keepAttempts), a.At, a.Server, a.Stage, a.Code, a.Enhanced, a.Reply, a.Outcome, a.Conversation, a.Took, a.Class, a.Hard)
 	return err
 }
 
 // Attempts gives the attempts of these messages, oldest first.
 func Attempts(tx *db.Tx, env id.Environment, messages []id.Message) ([]Attempt, error) {
 	in, args := db.Among([]any{env}, messages)
-	return db.All[Attempt](tx, `SELECT message, number, at, server, stage, code, enhanced, reply, outcome, conversation, took FROM attempts
+	return db.All[Attempt](tx, "SELECT "+attemptColumns+` FROM attempts
 		WHERE environment_id = $1 AND message IN (`+in+`) ORDER BY message, number`, args...)
 }

@@ -44,6 +44,7 @@ var eventWords = map[audit.Kind]struct{ text, tone string }{
 	audit.ApprovalGiven:    {"WHO agreed", templates.ToneWait},
 	audit.ApprovalDeclined: {"WHO declined", templates.ToneQuiet},
 	audit.Activated:        {"Activated by WHO", templates.ToneGood},
+	audit.MailStopped:      {"No more mail goes to this address", templates.ToneBad},
 }
 
 // describe puts an event into words for a reader; viewer is who reads.
@@ -132,6 +133,8 @@ func stateWords(s outbox.State) (words, tone string) {
 		return "Given up after three days", templates.ToneBad
 	case outbox.NotNeeded:
 		return "Not sent: no longer needed", templates.ToneQuiet
+	case outbox.Held:
+		return "Not sent: no mail goes to this address", templates.ToneBad
 	default:
 		return "Waiting to be sent", templates.ToneWait
 	}

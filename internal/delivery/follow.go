@@ -1,0 +1,61 @@
+package delivery
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/cases"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/diagnosis"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/suppression"
+	"github.com/sparekey/sparekey/internal/token"
+)
+
+// addressKey is what makes two addresses the same.
+func addressKey(mail string) string {
+	a, err := address.Parse(mail)
+	if err != nil {
+		return strings.ToLower(mail) // of an imported row; equal to itself is enough
+	}
+	return a.Key
+}
+
+// stopMail lets no more mail go to a message's address, until somebody clears it.
+func stopMail(tx *db.Tx, env id.Environment, m outbox.Message, f diagnosis.Finding, provider string) error {
+	key := addressKey(m.ToEmail)
+	if _, stopped, err := suppression.Of(tx, env, key); err != nil || stopped {
+		return err
+	}
+	err := suppression.Add(tx, env, suppression.Entry{
+		AddressKey: key, Class: string(f.Class), Since: tx.Now(), Provider: provider, Reply: f.Reply,
+	})
+	if err != nil {
+		return err
+	}
+	return audit.Record(tx, env, audit.Event{
+		Kind: audit.MailStopped, Actor: access.Actor{}, User: m.User,
+		Detail: audit.Detail{"to": m.ToEmail, "why": strings.ReplaceAll(string(f.Class), "-", " ")},
+	})
+}
+
+// needsHelp puts the reader of a recovery mail in the administrators' queue,
+// as long as the mail's token is neither used nor revoked.
+func needsHelp(tx *db.Tx, env id.Environment, m outbox.Message, why cases.Why) error {
+	if m.Link == "" {
+		return nil
+	}
+	t, _, err := token.Find(tx, env, m.Link)
+	if errors.Is(err, db.ErrNone) { // a link to confirm an address belongs to no token
+		return nil
+	}
+	if err != nil || !t.UsedAt.IsZero() || !t.RevokedAt.IsZero() {
+		return err
+	}
+	_, err = cases.Open(tx, env, m.User, why)
+	return err
+}

@@ -1,0 +1,159 @@
+package delivery
+
+import (
+	"context"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/cases"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/diagnosis"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/relay"
+)
+
+const (
+	// giveUpAfter is how long a mail without a link is tried. One with a link is
+	// not needed any more once the link is dead.
+	giveUpAfter = 72 * time.Hour
+	// unknownPause lets a server that may have taken the mail show it, before it
+	// is sent a second time.
+	unknownPause = 10 * time.Minute
+	// waitsLong is how late a mail may come before somebody helps its reader.
+	waitsLong = 5 * time.Minute
+)
+
+// verdict is what a try means for its message.
+type verdict struct {
+	state outbox.State
+	pause time.Duration // until the next try, if deferred
+	found diagnosis.Finding
+}
+
+// find reads one server's part.
+func (d *Delivery) find(l letter, a relay.Attempt) diagnosis.Finding {
+	if a.Outcome == relay.Accepted {
+		return diagnosis.Finding{}
+	}
+	server, _, err := net.SplitHostPort(a.Server)
+	if err != nil {
+		server = a.Server
+	}
+	return diagnosis.Reply(diagnosis.Heard{
+		Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Text: words(a), Server: server, Domain: domainOf(l.message.ToEmail),
+		// What is said about the recipient or the message may be the receiver's
+		// word, passed on; everything before that is our server's own.
+		OwnRelay: !aboutTheMail(a), First: len(l.earlier) == 0,
+	})
+}
+
+func aboutTheMail(a relay.Attempt) bool {
+	return a.Stage == relay.StageRcpt || a.Stage == relay.StageData
+}
+
+func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
+
+// words are the server's, or what took their place.
+func words(a relay.Attempt) string {
+	if a.Reply == "" && a.Err != nil {
+		return a.Err.Error()
+	}
+	return a.Reply
+}
+
+// judge says how a message stands after its last attempt. What went wrong on
+// our own way, before the recipient was named, is tried again soon; what was
+// said about the mail, when its class says so. An unknown outcome is tried again
+// too: better twice, with the same Message-ID, than never.
+func (d *Delivery) judge(l letter, j outbox.Job, last relay.Attempt, f diagnosis.Finding) verdict {
+	v := verdict{state: outbox.Deferred, pause: outbox.Backoff(j.Tries), found: f}
+	switch {
+	case last.Outcome == relay.Accepted:
+		v.state = outbox.Sent
+		return v
+	case last.Outcome == relay.Unknown:
+		v.pause = max(v.pause, unknownPause)
+	case last.Outcome == relay.Permanent && f.Class == diagnosis.OwnSetup:
+		// It is our server that must be put right, and then the mail still goes.
+	case last.Outcome == relay.Permanent:
+		v.state = outbox.Refused
+	}
+	if v.state == outbox.Deferred && d.tooOld(l) {
+		v.state = outbox.GivenUp
+	}
+	return v
+}
+
+func (d *Delivery) tooOld(l letter) bool { return d.DB.Now().Sub(l.message.MadeAt) > giveUpAfter }
+
+// settle writes down what happened and ends or postpones the job, in one step.
+// Where the lease was lost, somebody else has the last word on the message: the
+// attempts are kept, the state is left alone.
+func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts []relay.Attempt, v verdict) error {
+	records := make([]outbox.Attempt, 0, len(attempts))
+	for _, a := range attempts {
+		f := d.find(l, a)
+		records = append(records, outbox.Attempt{
+			Message: l.message.ID, At: a.At, Server: a.Server, Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Reply: words(a),
+			Outcome: string(a.Outcome), Conversation: a.Conversation, Took: a.Duration.Microseconds(), Class: string(f.Class), Hard: f.Hard,
+		})
+	}
+	return d.DB.Update(ctx, func(tx *db.Tx) error {
+		for _, a := range records {
+			if err := outbox.RecordAttempt(tx, j.Environment, a); err != nil {
+				return err
+			}
+		}
+		m := l.message
+		m.State = v.state
+		var (
+			ours bool
+			err  error
+		)
+		if v.state == outbox.Deferred {
+			m.NextTryAt = tx.Now().Add(v.pause)
+			ours, err = outbox.Postpone(tx, j, m.NextTryAt)
+		} else {
+			m.SettledAt, m.NextTryAt = tx.Now(), time.Time{}
+			ours, err = outbox.Done(tx, j)
+		}
+		if err != nil || !ours {
+			return err
+		}
+		if v.state == outbox.Sent {
+			m.AcceptedAt = tx.Now()
+		}
+		if err := outbox.Settle(tx, j.Environment, m); err != nil {
+			return err
+		}
+		return follow(tx, j.Environment, m, v)
+	})
+}
+
+// follow draws the consequences for the address and the person.
+func follow(tx *db.Tx, env id.Environment, m outbox.Message, v verdict) error {
+	switch v.state {
+	case outbox.Held:
+		return needsHelp(tx, env, m, cases.Stopped)
+	case outbox.Refused:
+		if v.found.Hard {
+			if err := stopMail(tx, env, m, v.found, ""); err != nil {
+				return err
+			}
+		}
+		return needsHelp(tx, env, m, cases.Refused)
+	case outbox.GivenUp:
+		return needsHelp(tx, env, m, cases.Waiting)
+	case outbox.Deferred:
+		late := m.NextTryAt.Sub(m.MadeAt) > waitsLong
+		if v.found.Class == diagnosis.Greylisted { // one pause of five minutes is usual
+			late = tx.Now().Sub(m.MadeAt) > waitsLong
+		}
+		if late {
+			return needsHelp(tx, env, m, cases.Waiting)
+		}
+	}
+	return nil
+}

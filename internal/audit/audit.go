@@ -53,6 +53,8 @@ const (
 	Suspended        Kind = "environment suspended"
 	Resumed          Kind = "environment resumed"
 	PolicyChanged    Kind = "policy changed"
+	HelpWritten      Kind = "help article written"
+	HelpDeleted      Kind = "help article deleted"
 	CaseClosed       Kind = "case closed"  // by an administrator
 	MailAllowed      Kind = "mail allowed" // to an address that got none
 	MailStopped      Kind = "mail stopped" // an address gets no more mail

@@ -74,6 +74,11 @@ func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 	if l.held {
 		return d.settle(ctx, j, l, nil, verdict{state: outbox.Held})
 	}
+	turn, wait := d.Relay.Turn(ctx, l.message.ToEmail)
+	if turn == nil {
+		return d.hold(ctx, j, l, wait)
+	}
+	defer turn.End()
 	envelope, raw, err := d.letter(ctx, l)
 	if err != nil && d.tooOld(l) {
 		return d.settle(ctx, j, l, nil, verdict{state: outbox.GivenUp})
@@ -81,7 +86,10 @@ func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 	if err != nil {
 		return fmt.Errorf("message %s: %w", l.message.ID, err)
 	}
-	attempts := d.Relay.Send(ctx, envelope, raw)
+	attempts, wait := turn.Send(ctx, envelope, raw)
+	if len(attempts) == 0 {
+		return d.hold(ctx, j, l, wait)
+	}
 	if d.Observe != nil {
 		for _, a := range attempts {
 			d.Observe(mail.Kind(l.message.Kind), a)

@@ -44,6 +44,7 @@ var levels = map[string]int{
 	"internal/proofofwork": pure,
 	"internal/relay":       pure,
 	"internal/secret":      pure,
+	"internal/spreadsheet": pure,
 
 	"internal/db": store,
 
@@ -57,6 +58,7 @@ var levels = map[string]int{
 	"internal/throttle":    records,
 	"internal/token":       records,
 
+	"internal/alarm":    composed,
 	"internal/approval": composed,
 	"internal/notice":   composed,
 	"internal/story":    composed,

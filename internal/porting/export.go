@@ -12,6 +12,7 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/spreadsheet"
 	"github.com/sparekey/sparekey/internal/user"
 )
 
@@ -115,7 +116,7 @@ func writeCSV(out *bufio.Writer, withHashes bool) (write func(exported) error, f
 		}
 		cells := []string{u.Email, u.Name, u.Role, string(u.State), u.ExternalID, u.PasswordHash}
 		for i := range cells {
-			cells[i] = guard(cells[i])
+			cells[i] = spreadsheet.Guard(cells[i])
 		}
 		return row(cells)
 	}

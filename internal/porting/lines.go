@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/spreadsheet"
 )
 
 // lines reads the users of a file one by one. Next gives the number of the line
@@ -103,7 +104,7 @@ func (c *csvLines) next() (int, record, error) {
 		if !utf8.ValidString(cell) {
 			return c.line, nil, lineFault("The text is not UTF-8. Save the file as UTF-8.")
 		}
-		r[c.header[i]] = unguard(cell)
+		r[c.header[i]] = spreadsheet.Unguard(cell)
 	}
 	return c.line, r, nil
 }

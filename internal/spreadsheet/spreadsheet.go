@@ -1,21 +1,22 @@
-package porting
+// Package spreadsheet writes cells that a spreadsheet shows and does not run.
+package spreadsheet
 
 import "strings"
 
 // What a spreadsheet may take for a formula when it begins a cell.
 const formulaStart = "=+-@\t\r\n＝＋－＠"
 
-// guard puts an apostrophe before a cell that a spreadsheet might run, and before
-// one that already looks so guarded, so that unguard gives back what was there.
-func guard(cell string) string {
+// Guard puts an apostrophe before a cell that a spreadsheet might run, and before
+// one that already looks so guarded, so that Unguard gives back what was there.
+func Guard(cell string) string {
 	if startsFormula(strings.TrimLeft(cell, "'")) {
 		return "'" + cell
 	}
 	return cell
 }
 
-// unguard takes off what guard put there.
-func unguard(cell string) string {
+// Unguard takes off what Guard put there.
+func Unguard(cell string) string {
 	if strings.HasPrefix(cell, "'") && startsFormula(strings.TrimLeft(cell, "'")) {
 		return cell[1:]
 	}

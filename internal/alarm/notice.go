@@ -1,0 +1,152 @@
+package alarm
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/diagnosis"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/throttle"
+)
+
+// Answer is what a mail server said about one of our mails, at once or later.
+type Answer struct {
+	diagnosis.Finding
+	Stage  string // the step it came in, "" if it came back later
+	Server string // who said it; "" if nobody tells
+	Domain string // of the recipient
+	// OwnRelay: a server of ours said it, not the recipient's.
+	OwnRelay bool
+}
+
+// Thresholds within a day, for one domain.
+const (
+	policyRefusals  = 3
+	contentRefusals = 2
+)
+
+// Notice raises the alarm that an answer deserves, if any, and collects answers
+// that nobody knows. Call it for every answer that is no acceptance.
+func Notice(tx *db.Tx, a Answer) error {
+	a.Reply = anonymous(a.Reply)
+	switch a.Class {
+	case diagnosis.OwnSetup:
+		return Raise(tx, Alarm{
+			Name: OwnSetup, About: a.Server, Severity: Urgent, Detail: a.Reply,
+			Sentence: "Our own mail server refuses us. Check its address, user and password in SPAREKEY_SMTP, and that it lets this sender send.",
+		})
+	case diagnosis.RefusedReputation:
+		return Raise(tx, a.reputation())
+	case diagnosis.RefusedAuthentication:
+		return Raise(tx, Alarm{
+			Name: RefusedAuthentication, About: a.Domain, Severity: Urgent, Detail: a.Reply,
+			Sentence: fmt.Sprintf("%s could not verify that our mail is genuine (%s). Run the checks of DNS and mail setup: they give the record to publish.", a.Domain, failingCheck(a.Reply)),
+		})
+	case diagnosis.SenderRefused:
+		return Raise(tx, Alarm{
+			Name: SenderRefused, About: a.Domain, Severity: Warning, Detail: a.Reply,
+			Sentence: fmt.Sprintf("%s refused the sender address of our mail. Run the checks of DNS and mail setup: the sender's domain needs an MX or address record, and returned mail must be taken.", a.Domain),
+		})
+	case diagnosis.RefusedPolicy:
+		return raiseFrom(tx, policyRefusals, Alarm{
+			Name: RefusedPolicy, About: a.Domain, Severity: Warning, Detail: a.Reply,
+			Sentence: fmt.Sprintf("A rule at %s turned our mail away at least %d times in a day. Ask the postmaster there, with the reply below.", a.Domain, policyRefusals),
+		})
+	case diagnosis.RefusedContent:
+		return raiseFrom(tx, contentRefusals, Alarm{
+			Name: RefusedContent, About: a.Domain, Severity: Warning, Detail: a.Reply,
+			Sentence: fmt.Sprintf("The filter of %s stopped our mail because of what is in it, at least %d times in a day.", a.Domain, contentRefusals),
+		})
+	case diagnosis.TLSFailed:
+		return Raise(tx, Alarm{
+			Name: TLSFailed, About: a.at(), Severity: Warning, Detail: a.Reply,
+			Sentence: fmt.Sprintf("No secure connection to %s could be made, and we send without one to nobody. Check the certificate: its names, its dates and who signed it.", a.at()),
+		})
+	case diagnosis.Unknown:
+		return collect(tx, a)
+	default:
+		return nil
+	}
+}
+
+func (a Answer) reputation() Alarm {
+	about, whom := a.List, "the list "+a.List
+	if about == "" {
+		about, whom = a.Domain, a.Domain
+	}
+	return Alarm{
+		Name: RefusedReputation, About: about, Severity: Urgent, Detail: a.Reply,
+		Sentence: fmt.Sprintf("%s does not trust our mail server, says %s. Look up our address there and ask for removal; the reply below may name the page. Meanwhile mail can leave by another server, first in SPAREKEY_SMTP.", a.Domain, whom),
+	}
+}
+
+// at is where the connection went that could not be secured.
+func (a Answer) at() string {
+	if a.Server != "" {
+		return a.Server
+	}
+	return a.Domain
+}
+
+// raiseFrom raises an alarm from the n-th time in a day on.
+func raiseFrom(tx *db.Tx, n int, a Alarm) error {
+	seen, _, err := throttle.Count(tx, id.OperatorEnvironment, "alarm:"+string(a.Name)+":"+clip(a.About, longAbout), 24*time.Hour)
+	if err != nil || seen < n {
+		return err
+	}
+	return Raise(tx, a)
+}
+
+// forgedAnHour is how many forged returns an hour are nothing to speak of.
+const forgedAnHour = 20
+
+// ForgedReturn counts a returned mail without a valid return path of ours, and
+// raises an alarm over 20 an hour.
+func ForgedReturn(tx *db.Tx) error {
+	n, _, err := throttle.Count(tx, id.OperatorEnvironment, "alarm:"+string(Forged), time.Hour)
+	if err != nil || n <= forgedAnHour {
+		return err
+	}
+	return Raise(tx, Alarm{
+		Name: Forged, Severity: Warning,
+		Sentence: "More than 20 returned mails in an hour were not about mail of ours: somebody sends in our name, or guesses return addresses. None was believed. A DMARC policy of reject for our domain helps against the former.",
+	})
+}
+
+// checks are the words by which receivers name what failed.
+var checks = []struct{ word, name string }{
+	{"dmarc", "DMARC"}, {"dkim", "DKIM"}, {"spf", "SPF"}, {"ptr", "reverse DNS"}, {"reverse", "reverse DNS"}, {"helo", "our name in HELO"},
+}
+
+func failingCheck(reply string) string {
+	folded := strings.ToLower(reply)
+	var found []string
+	for _, c := range checks {
+		if strings.Contains(folded, c.word) && (len(found) == 0 || found[len(found)-1] != c.name) {
+			found = append(found, c.name)
+		}
+	}
+	if len(found) == 0 {
+		return "it does not say by which check"
+	}
+	return strings.Join(found, ", ")
+}
+
+var localPart = regexp.MustCompile(`[^\s<>"'(),;:@]+@`)
+
+// anonymous takes the people out of an answer: the operators enter no environment.
+func anonymous(reply string) string { return localPart.ReplaceAllString(reply, "…@") }
+
+func clip(s string, longest int) string {
+	if len(s) <= longest {
+		return s
+	}
+	for longest > 0 && !utf8.RuneStart(s[longest]) {
+		longest--
+	}
+	return s[:longest]
+}

@@ -40,6 +40,7 @@ var levels = map[string]int{
 	"internal/id":          pure,
 	"internal/inbox":       pure,
 	"internal/mail":        pure,
+	"internal/maildns":     pure,
 	"internal/password":    pure,
 	"internal/proofofwork": pure,
 	"internal/relay":       pure,

@@ -176,18 +176,6 @@ func TestPolicyRefusalsCountByTheDay(t *testing.T) {
 	})
 }
 
-func TestForgedReturnsAlarmOverTwentyAnHour(t *testing.T) {
-	t.Parallel()
-	each(t, func(t *testing.T, w *world) {
-		for range 20 {
-			w.do(alarm.ForgedReturn)
-		}
-		require.Empty(t, w.list())
-		w.do(alarm.ForgedReturn)
-		require.Equal(t, alarm.Forged, w.list()[0].Name)
-	})
-}
-
 func TestStrangersCannotFillTheTable(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {

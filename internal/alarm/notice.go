@@ -19,8 +19,6 @@ type Answer struct {
 	Stage  string // the step it came in, "" if it came back later
 	Server string // who said it; "" if nobody tells
 	Domain string // of the recipient
-	// OwnRelay: a server of ours said it, not the recipient's.
-	OwnRelay bool
 }
 
 // Thresholds within a day, for one domain.
@@ -101,16 +99,9 @@ func raiseFrom(tx *db.Tx, n int, a Alarm) error {
 	return Raise(tx, a)
 }
 
-// forgedAnHour is how many forged returns an hour are nothing to speak of.
-const forgedAnHour = 20
-
-// ForgedReturn counts a returned mail without a valid return path of ours, and
-// raises an alarm over 20 an hour.
-func ForgedReturn(tx *db.Tx) error {
-	n, _, err := throttle.Count(tx, id.OperatorEnvironment, "alarm:"+string(Forged), time.Hour)
-	if err != nil || n <= forgedAnHour {
-		return err
-	}
+// ForgedReturns says that more than 20 mails in an hour came to return paths
+// that we did not make.
+func ForgedReturns(tx *db.Tx) error {
 	return Raise(tx, Alarm{
 		Name: Forged, Severity: Warning,
 		Sentence: "More than 20 returned mails in an hour were not about mail of ours: somebody sends in our name, or guesses return addresses. None was believed. A DMARC policy of reject for our domain helps against the former.",

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/alarm"
 	"github.com/sparekey/sparekey/internal/cases"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/diagnosis"
@@ -93,8 +94,12 @@ func (d *Delivery) tooOld(l letter) bool { return d.DB.Now().Sub(l.message.MadeA
 // attempts are kept, the state is left alone.
 func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts []relay.Attempt, v verdict) error {
 	records := make([]outbox.Attempt, 0, len(attempts))
+	var answers []alarm.Answer
 	for _, a := range attempts {
 		f := d.find(l, a)
+		if f.Class != "" {
+			answers = append(answers, alarm.Answer{Finding: f, Stage: a.Stage, Server: a.Server, Domain: domainOf(l.message.ToEmail)})
+		}
 		records = append(records, outbox.Attempt{
 			Message: l.message.ID, At: a.At, Server: a.Server, Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Reply: words(a),
 			Outcome: string(a.Outcome), Conversation: a.Conversation, Took: a.Duration.Microseconds(), Class: string(f.Class), Hard: f.Hard,
@@ -103,6 +108,11 @@ func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts 
 	return d.DB.Update(ctx, func(tx *db.Tx) error {
 		for _, a := range records {
 			if err := outbox.RecordAttempt(tx, j.Environment, a); err != nil {
+				return err
+			}
+		}
+		for _, a := range answers {
+			if err := alarm.Notice(tx, a); err != nil {
 				return err
 			}
 		}

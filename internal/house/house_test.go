@@ -35,12 +35,14 @@ var levels = map[string]int{
 	"internal/agent":       pure,
 	"internal/config":      pure,
 	"internal/diagnosis":   pure,
+	"internal/dkim":        pure,
 	"internal/dsn":         pure,
 	"internal/fault":       pure,
 	"internal/id":          pure,
 	"internal/inbox":       pure,
 	"internal/mail":        pure,
 	"internal/maildns":     pure,
+	"internal/mailevent":   pure,
 	"internal/password":    pure,
 	"internal/proofofwork": pure,
 	"internal/relay":       pure,
@@ -74,8 +76,9 @@ var levels = map[string]int{
 	"internal/signin":      verbs,
 	"internal/usermanager": verbs,
 
-	"internal/api": doors,
-	"internal/web": doors,
+	"internal/api":     doors,
+	"internal/returns": doors,
+	"internal/web":     doors,
 
 	"internal/app": wiring,
 

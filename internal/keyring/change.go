@@ -63,7 +63,7 @@ func (r *Ring) Revoke(ctx context.Context, number int) error {
 // newKeyFile is added to the name of the key file while a rewrap is under way.
 const newKeyFile = ".new"
 
-// Rewrap seals the ring under a new master key and puts it in the file in place
+// Rewrap seals the ring and the DKIM keys under a new master key and puts it in the file in place
 // of the old one. The new file is written beside it first, so a crash between
 // the two steps leaves both keys on the disk, and Open finishes the second.
 func (r *Ring) Rewrap(ctx context.Context, file string) error {
@@ -85,6 +85,9 @@ func (r *Ring) Rewrap(ctx context.Context, file string) error {
 			if _, err := tx.Exec("UPDATE signing_keys SET sealed = $1 WHERE id = $2", master.Seal(key, sealedAs(row.ID)), row.ID); err != nil {
 				return err
 			}
+		}
+		if err := r.rewrapDKIM(tx, master.SealBytes); err != nil {
+			return err
 		}
 		_, err = tx.Exec("UPDATE installation SET master_fingerprint = $1", master.Fingerprint())
 		return err
@@ -141,7 +144,7 @@ func keepOld(file string) error {
 }
 
 // Reset starts a new ring under a new master key. It is for a lost key file and
-// costs the live links, nothing else. Its first key has a number that the old
+// costs the live links and the DKIM keys, nothing else. Its first key has a number that the old
 // ring had not: a server that still runs with the old one then notices, instead
 // of mailing links that nobody can open.
 //
@@ -177,6 +180,9 @@ func startRing(ctx context.Context, d *db.DB, master secret.Key) error {
 			}
 		}
 		if _, err := tx.Exec("UPDATE links SET ended_at = $1, ended_why = 'the keys for links were renewed' WHERE ended_at IS NULL", tx.Now()); err != nil {
+			return err
+		}
+		if _, err := tx.Exec("UPDATE dkim_keys SET sealed = '', signs_since = NULL, retired_at = $1 WHERE retired_at IS NULL", tx.Now()); err != nil {
 			return err
 		}
 		if _, err := tx.Exec("INSERT INTO installation (one, master_fingerprint, made_at) VALUES (1, $1, $2)", master.Fingerprint(), tx.Now()); err != nil {

@@ -35,7 +35,6 @@ var levels = map[string]int{
 	"internal/agent":       pure,
 	"internal/config":      pure,
 	"internal/diagnosis":   pure,
-	"internal/dkim":        pure,
 	"internal/dsn":         pure,
 	"internal/fault":       pure,
 	"internal/id":          pure,
@@ -76,9 +75,8 @@ var levels = map[string]int{
 	"internal/signin":      verbs,
 	"internal/usermanager": verbs,
 
-	"internal/api":     doors,
-	"internal/returns": doors,
-	"internal/web":     doors,
+	"internal/api": doors,
+	"internal/web": doors,
 
 	"internal/app": wiring,
 

@@ -1,0 +1,181 @@
+package mailevent
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/diagnosis"
+	"github.com/sparekey/sparekey/internal/dsn"
+)
+
+const (
+	// mailgunOld is how old a request may be. Its signature does not cover what
+	// it says, so a token that was seen must not come again within that time.
+	mailgunOld = 15 * time.Minute
+	// maxTokens bounds what is remembered; whoever fills it knows the key.
+	maxTokens = 100_000
+)
+
+// mailgun reads the events of Mailgun, signed with an HMAC over a time and a token.
+type mailgun struct {
+	key []byte
+
+	mu   sync.Mutex
+	seen map[[sha256.Size]byte]seen // by the token's hash
+	last time.Time                  // when old ones were forgotten
+}
+
+// seen is a token that came before, with what it signed then.
+type seen struct {
+	at   time.Time
+	body [sha256.Size]byte
+}
+
+func newMailgun(key string) *mailgun {
+	return &mailgun{key: []byte(key), seen: map[[sha256.Size]byte]seen{}}
+}
+
+type mailgunPost struct {
+	Signature struct {
+		Timestamp string `json:"timestamp"`
+		Token     string `json:"token"`
+		Signature string `json:"signature"`
+	} `json:"signature"`
+	Event mailgunNews `json:"event-data"`
+}
+
+func (m *mailgun) Read(_ context.Context, p Post, now time.Time) ([]Event, error) {
+	var post mailgunPost
+	if err := json.Unmarshal(p.Body, &post); err != nil {
+		return nil, ErrUnproven
+	}
+	s := post.Signature
+	given, err := hex.DecodeString(s.Signature)
+	at, wrong := strconv.ParseInt(s.Timestamp, 10, 64)
+	if err != nil || wrong != nil || s.Token == "" || !fresh(time.Unix(at, 0), now, mailgunOld) {
+		return nil, ErrUnproven
+	}
+	h := hmac.New(sha256.New, m.key)
+	h.Write([]byte(s.Timestamp + s.Token))
+	if !hmac.Equal(h.Sum(nil), given) {
+		return nil, ErrUnproven
+	}
+	if !m.first(s.Token, p.Body, now) {
+		return nil, ErrReplayed
+	}
+	if e, ok := post.Event.event(); ok {
+		return []Event{e}, nil
+	}
+	return nil, nil
+}
+
+// first tells whether a token may be believed: it is new, or it comes with the
+// same words again, as after an answer that got lost.
+func (m *mailgun) first(token string, body []byte, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Sub(m.last) > time.Minute || len(m.seen) >= maxTokens {
+		m.last = now
+		for k, s := range m.seen {
+			if now.Sub(s.at) > 2*mailgunOld {
+				delete(m.seen, k)
+			}
+		}
+	}
+	k, b := sha256.Sum256([]byte(token)), sha256.Sum256(body)
+	before, ok := m.seen[k]
+	if ok {
+		return before.body == b
+	}
+	if len(m.seen) >= maxTokens {
+		return false
+	}
+	m.seen[k] = seen{at: now, body: b}
+	return true
+}
+
+type mailgunNews struct {
+	Event     string  `json:"event"`
+	ID        string  `json:"id"`
+	Timestamp float64 `json:"timestamp"`
+	Severity  string  `json:"severity"`
+	Reason    string  `json:"reason"`
+	Recipient string  `json:"recipient"`
+	Status    struct {
+		Code        int    `json:"code"`
+		Enhanced    string `json:"enhanced-code"`
+		Message     string `json:"message"`
+		Description string `json:"description"`
+		Host        string `json:"mx-host"`
+	} `json:"delivery-status"`
+	Message struct {
+		Headers struct {
+			MessageID string `json:"message-id"`
+		} `json:"headers"`
+	} `json:"message"`
+	Envelope struct {
+		Sender string `json:"sender"`
+	} `json:"envelope"`
+}
+
+func (n mailgunNews) event() (Event, bool) {
+	e := Event{
+		ID: n.ID, At: unixFloat(n.Timestamp), Recipient: n.Recipient, MessageIDs: bare(n.Message.Headers.MessageID),
+		ReturnPath: n.Envelope.Sender, Reporter: n.Status.Host, Code: n.Status.Code, Enhanced: n.Status.Enhanced,
+		Reply: strings.TrimSpace(n.Status.Message),
+	}
+	if d := strings.TrimSpace(n.Status.Description); d != "" && !strings.Contains(e.Reply, d) {
+		e.Reply = strings.TrimSpace(e.Reply + " " + d)
+	}
+	switch n.Event {
+	case "delivered":
+		e.Kind = dsn.Delivered
+	case "complained":
+		e.Kind, e.Class, e.Sure = dsn.Complaint, diagnosis.Complaint, true
+	case "failed":
+		e.Kind = dsn.Bounce
+		if n.Severity == "temporary" {
+			e.Kind = dsn.Delay
+		}
+		e.Class, e.Hard, e.Sure = mailgunReason(n)
+	default:
+		return e, false
+	}
+	return e, true
+}
+
+// mailgunReason: codes of its own (605, 607) and reasons say that it did not
+// even try.
+func mailgunReason(n mailgunNews) (diagnosis.Class, bool, bool) {
+	switch n.Reason {
+	case "suppress-bounce", "suppress-complaint", "suppress-unsubscribe":
+		return diagnosis.Suppressed, true, true
+	case "greylisted":
+		return diagnosis.Greylisted, false, false
+	case "espblock":
+		return diagnosis.RefusedReputation, false, false
+	case "old":
+		return diagnosis.GaveUp, false, false
+	}
+	if n.Status.Code == 605 || n.Status.Code == 607 {
+		return diagnosis.Suppressed, true, true
+	}
+	return "", false, false
+}
+
+// unixFloat reads seconds with a fraction; the zero time if they are none.
+func unixFloat(s float64) time.Time {
+	if math.IsNaN(s) || s <= 0 || s > 1e11 {
+		return time.Time{}
+	}
+	whole, part := math.Modf(s)
+	return time.Unix(int64(whole), int64(part*1e9))
+}

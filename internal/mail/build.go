@@ -39,7 +39,9 @@ func build(k Kind, d Data, text, html string) ([]byte, error) {
 		m.SetGenHeader(gomail.HeaderContentTransferEnc, string(gomail.NoEncoding))
 	}
 	m.SetBodyString(gomail.TypeTextPlain, crlf(text), gomail.WithPartEncoding(gomail.NoEncoding))
-	m.AddAlternativeString(gomail.TypeTextHTML, crlf(html), gomail.WithPartEncoding(gomail.EncodingQP))
+	if html != "" {
+		m.AddAlternativeString(gomail.TypeTextHTML, crlf(html), gomail.WithPartEncoding(gomail.EncodingQP))
+	}
 
 	var raw bytes.Buffer
 	if _, err := m.WriteTo(&raw); err != nil {

@@ -19,6 +19,9 @@ type page struct {
 	html *html.Template
 }
 
+// codeOnly is the reset mail in its shortest form, which has no HTML.
+var codeOnly = text.Must(text.ParseFS(files, "templates/parts.txt", "templates/reset-code.txt")).Lookup("reset-code.txt")
+
 // pages is filled at the start, so that a broken template stops the program.
 var pages = parse()
 
@@ -80,10 +83,16 @@ func (v view) Sessions() string {
 	}
 }
 
-// fill gives both parts with LF line ends.
+// fill gives both parts with LF line ends; no HTML in the shortest form.
 func fill(k Kind, d Data) (string, string, error) {
 	v := view{Data: d, Subject: Subject(k, d.Environment), ByAdmin: k == ResetByAdmin}
 	var plain, rich bytes.Buffer
+	if d.CodeOnly {
+		if err := codeOnly.Execute(&plain, v); err != nil {
+			return "", "", fmt.Errorf("text: %w", err)
+		}
+		return plain.String(), "", nil
+	}
 	if err := pages[k].text.Execute(&plain, v); err != nil {
 		return "", "", fmt.Errorf("text: %w", err)
 	}

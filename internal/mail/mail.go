@@ -49,6 +49,9 @@ type Data struct {
 	Link  string    // of the message's own purpose
 	Code  string    // 8 digits that do the same as Link; "" for none
 	Until time.Time // when Link and Code end
+	// CodeOnly leaves out the link and the HTML part, for filters that refuse the
+	// whole. Only a kind with a code has this form.
+	CodeOnly bool
 
 	NotMe      string // the "This wasn't me" link
 	NotMeUntil time.Time
@@ -142,6 +145,9 @@ func check(k Kind, d Data) error {
 	}
 	if d.Code != "" && !code.MatchString(d.Code) {
 		return errors.New("the code is not 8 digits")
+	}
+	if d.CodeOnly && (d.Code == "" || k != Reset && k != ResetByAdmin) {
+		return errors.New("there is no code to send alone")
 	}
 	return checkLink("not-me link", d.NotMe, d.NotMeUntil, need.notMe)
 }

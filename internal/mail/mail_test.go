@@ -315,6 +315,38 @@ func TestSameMessageGivesSameBytes(t *testing.T) {
 	require.Equal(t, string(render(t, mail.Reset, full())), string(render(t, mail.Reset, full())))
 }
 
+// TestTheShortestForm: a filter that refuses links and HTML finds neither.
+func TestTheShortestForm(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []mail.Kind{mail.Reset, mail.ResetByAdmin} {
+		for _, name := range []string{"Jane", "Jörg"} {
+			d := full()
+			d.CodeOnly, d.UserName = true, name
+			raw := render(t, kind, d)
+			plainSource(t, raw)
+			source := string(raw)
+			require.NotContains(t, source, "http")
+			require.NotContains(t, source, "multipart")
+			require.NotContains(t, source, "html")
+			require.Regexp(t, `(?m)^`+d.Code+`\r$`, source)
+			require.Contains(t, source, "Content-Type: text/plain; charset=UTF-8")
+			require.NotContains(t, source, "quoted-printable")
+			require.Contains(t, source, "Auto-Submitted: auto-generated")
+			whole := full()
+			whole.UserName = name
+			require.Less(t, len(raw), len(render(t, kind, whole))/3)
+		}
+	}
+	d := full()
+	d.CodeOnly, d.Code = true, ""
+	_, err := mail.Render(mail.Reset, d)
+	require.Error(t, err)
+	d = full()
+	d.CodeOnly = true
+	_, err = mail.Render(mail.Invitation, d)
+	require.Error(t, err)
+}
+
 func TestTimesAreInTheEnvironmentsZone(t *testing.T) {
 	t.Parallel()
 	d := full()

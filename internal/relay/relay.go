@@ -95,8 +95,8 @@ type Relay struct {
 	closed bool
 }
 
-// New makes a Relay. It connects when the first message is sent.
-func New(o Options) *Relay {
+// complete gives the options with the defaults filled in.
+func (o Options) complete() Options {
 	if o.Hello == "" || !plainHello(o.Hello) {
 		o.Hello = "localhost"
 	}
@@ -115,6 +115,12 @@ func New(o Options) *Relay {
 			*d.at = d.normal
 		}
 	}
+	return o
+}
+
+// New makes a Relay. It connects when the first message is sent.
+func New(o Options) *Relay {
+	o = o.complete()
 	r := &Relay{options: o, domains: newDomains(o.MaxConns)}
 	for _, s := range o.Servers {
 		r.hosts = append(r.hosts, newHost(s, o))

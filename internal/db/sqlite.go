@@ -43,7 +43,9 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	if err := mayOpen(path); err != nil {
 		return nil, err
 	}
-	writes, err := sql.Open("sqlite", sqliteDSN(path, "_txlock=immediate", "_pragma=cache_size(-8000)"))
+	// temp_store(MEMORY): a savepoint remembers the pages it changes, and past 64 kB
+	// SQLite would write each of them to a temporary file as well.
+	writes, err := sql.Open("sqlite", sqliteDSN(path, "_txlock=immediate", "_pragma=cache_size(-8000)", "_pragma=temp_store(MEMORY)"))
 	if err != nil {
 		return nil, err
 	}

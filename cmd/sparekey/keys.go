@@ -17,8 +17,8 @@ type keysCommands struct {
 	List   keysList   `cmd:"" help:"List the keys, oldest first."`
 	Rotate keysRotate `cmd:"" help:"Sign with a new key from now on; links of the old ones stay valid until they end."`
 	Revoke keysRevoke `cmd:"" help:"After a leak: links and codes of one key end now."`
-	Rewrap keysRewrap `cmd:"" help:"Change the master key in the key file; no link ends."`
-	Reset  keysReset  `cmd:"" help:"After the key file is lost: start a new ring. Live links end; nothing else is lost."`
+	Rewrap keysRewrap `cmd:"" help:"Change the master key in the key file; no link and no DKIM key ends."`
+	Reset  keysReset  `cmd:"" help:"After the key file is lost: start a new ring. Live links end and DKIM keys are retired; nothing else is lost."`
 
 	Settings kong.Plugins `embed:""`
 }
@@ -117,5 +117,5 @@ func (keysReset) Run(ctx context.Context, t *terminal, s *settings) error {
 	if err := errors.Join(keyring.Reset(ctx, d, conf.KeyFile), d.Close()); err != nil {
 		return err
 	}
-	return t.say(fmt.Sprintf("A new ring was started with a new master key in %s. Links and codes sent before have ended; passwords and sessions are as they were. Restart the servers that run.", conf.KeyFile))
+	return t.say(fmt.Sprintf("A new ring was started with a new master key in %s. Links and codes sent before have ended; passwords and sessions are as they were. DKIM keys are retired: make new ones with sparekey dkim rotate. Restart the servers that run.", conf.KeyFile))
 }

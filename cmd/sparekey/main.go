@@ -19,6 +19,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/sparekey/sparekey/internal/dkim"
 	"github.com/sparekey/sparekey/internal/fault"
 )
 
@@ -43,6 +44,7 @@ type terminal struct {
 	in       io.Reader
 	out, err io.Writer
 	environ  []string
+	lookUp   dkim.LookUp // for tests; nil: the DNS
 }
 
 // commands is the grammar.
@@ -54,6 +56,8 @@ type commands struct {
 	User        userCommands        `cmd:"" help:"Create and look after the users of an environment."`
 	Reset       resetCommands       `cmd:"" help:"Help a user who cannot reset the password."`
 	Keys        keysCommands        `cmd:"" help:"Look after the keys that sign links."`
+	DKIM        dkimCommands        `cmd:"" name:"dkim" help:"Look after the keys that sign mails."`
+	Doctor      doctorCommand       `cmd:"" help:"Look for what is wrong, above all with mail, and say what to do."`
 	Version     versionCommand      `cmd:"" help:"Print version, commit and Go version."`
 }
 

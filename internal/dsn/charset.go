@@ -39,8 +39,8 @@ func guessed(b []byte) string {
 			return s
 		}
 	}
-	if utf8.Valid(b) {
-		return string(b)
+	if whole := withoutHalf(b); utf8.Valid(whole) {
+		return string(whole)
 	}
 	if mostly8bit(b) { // two bytes a character: Japan, China
 		for _, name := range []string{"euc-jp", "shift_jis", "gb18030"} {
@@ -55,6 +55,19 @@ func guessed(b []byte) string {
 	return strings.ToValidUTF8(string(b), "\uFFFD")
 }
 
+// withoutHalf drops what a cut left of the last character.
+func withoutHalf(b []byte) []byte {
+	for n := 1; n <= min(utf8.UTFMax-1, len(b)); n++ {
+		if last := b[len(b)-n:]; utf8.RuneStart(last[0]) {
+			if !utf8.FullRune(last) {
+				return b[:len(b)-n]
+			}
+			break
+		}
+	}
+	return b
+}
+
 // in reads bytes in a charset; false if it is not known or they do not fit.
 func in(name string, b []byte) (string, bool) {
 	r, err := charset.Reader(name, bytes.NewReader(b))
@@ -62,6 +75,7 @@ func in(name string, b []byte) (string, bool) {
 		return "", false
 	}
 	s, err := io.ReadAll(r)
+	s = bytes.TrimSuffix(s, []byte("\uFFFD")) // half a character where the text was cut
 	if err != nil || bytes.Contains(s, []byte("\uFFFD")) {
 		return "", false
 	}

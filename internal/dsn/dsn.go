@@ -17,13 +17,14 @@ import (
 
 // The bounds of what is read. A report beyond them is read up to them.
 const (
-	maxBytes      = 5 << 20  // of a mail
-	maxRecipients = 1000     // of a report
-	maxDepth      = 10       // of parts within parts
-	maxParts      = 200      // of a mail
-	maxWords      = 64 << 10 // of the text for people
-	maxField      = 8 << 10  // of one header field
-	maxFields     = 1000     // of one header
+	maxBytes      = 5 << 20   // of a mail
+	maxRecipients = 1000      // of a report
+	maxDepth      = 10        // of parts within parts
+	maxParts      = 200       // of a mail
+	maxProse      = 256 << 10 // of one part for people
+	maxWords      = 64 << 10  // of what they say together
+	maxField      = 8 << 10   // of one header field
+	maxFields     = 1000      // of one header
 )
 
 // Kind is what a returned mail is.

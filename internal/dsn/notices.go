@@ -1,6 +1,9 @@
 package dsn
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // readFeedback reads an abuse report (RFC 5965 section 3), or what one large
 // receiver sends instead of it.
@@ -9,10 +12,7 @@ func (m letter) readFeedback(r *Returned) bool {
 		if p.role != feedback {
 			continue
 		}
-		var g header
-		for _, one := range groups(toUTF8(p.body, p.kind.params["charset"])) {
-			g = append(g, one...)
-		}
+		g := p.fields()
 		r.FeedbackType = firstWord(g.get("Feedback-Type"))
 		if r.FeedbackType == "" {
 			r.FeedbackType = "abuse"
@@ -31,6 +31,12 @@ func (m letter) readFeedback(r *Returned) bool {
 		}
 	}
 	return false
+}
+
+// fields gives all fields of a part for machines.
+func (p part) fields() header {
+	all, _ := groups(toUTF8(p.body, p.kind.params["charset"]))
+	return slices.Concat(all...)
 }
 
 func (m letter) complain(r *Returned, who []string, failed string) {
@@ -69,10 +75,7 @@ func (m letter) readDisposition(r *Returned) bool {
 		if p.role != disposition {
 			continue
 		}
-		var g header
-		for _, one := range groups(toUTF8(p.body, p.kind.params["charset"])) {
-			g = append(g, one...)
-		}
+		g := p.fields()
 		rc := Recipient{
 			Address: typed(g.text("Final-Recipient")).address(), Original: typed(g.text("Original-Recipient")).address(),
 			Action: Done, Text: r.Text,

@@ -164,10 +164,11 @@ func isBase64(c byte) bool {
 	return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '+' || c == '/'
 }
 
-// text gives a part in UTF-8; HTML as the words a reader sees.
+// text gives the beginning of a part in UTF-8; HTML as the words a reader sees.
 func (p part) text() string {
+	text := toUTF8(p.body[:min(len(p.body), maxProse)], p.kind.params["charset"])
 	if p.kind.kind == "text/html" {
-		return plainText(toUTF8(p.body, p.kind.params["charset"]))
+		return plainText(text)
 	}
-	return toUTF8(p.body, p.kind.params["charset"])
+	return text
 }

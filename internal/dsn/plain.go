@@ -37,7 +37,7 @@ func (m letter) isReport(r *Returned, subject, said string) bool {
 	if r.ReturnPath != "" && r.ReturnPath != "<>" && !systemName(r.ReturnPath) && !m.isNotice() {
 		return false // reports come from nobody (RFC 5321 section 4.5.5)
 	}
-	if m.markedAnswer(subject) {
+	if m.markedAnswer(r, subject) {
 		return false
 	}
 	if m.onlyPage() && r.ReturnPath != "<>" {
@@ -47,8 +47,9 @@ func (m letter) isReport(r *Returned, subject, said string) bool {
 	if m.fromSystem(r) {
 		return speaks || reportWords.in(said) || delayWords.in(said) || smtpRefusal.MatchString(r.Text)
 	}
+	// An author with another name must show every sign of a report and none of an answer.
 	return r.ReturnPath == "<>" && speaks && (reportWords.in(said) || smtpRefusal.MatchString(r.Text)) &&
-		!answerWords.in(said) && m.header.get("In-Reply-To") == ""
+		!answerWords.in(said) && r.AutoSubmitted == "" && !m.header.has("X-Auto-Response-Suppress") && !m.header.has("Precedence") && !m.header.has("In-Reply-To")
 }
 
 // isNotice: a mail system of the old days names its postmaster as the sender of
@@ -98,7 +99,7 @@ func (m letter) onlyPage() bool {
 
 // markedAnswer: the header says that a program answered for a person. Reports
 // carry Auto-Submitted too, so that alone is none of the marks.
-func (m letter) markedAnswer(subject string) bool {
+func (m letter) markedAnswer(r *Returned, subject string) bool {
 	for _, name := range []string{"X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Auto-Reply", "X-Mail-Autoreply", "X-Autoreply-From", "X-Vacation", "X-Facebook-Notify", "X-Zendesk-Priority", "X-Jira-Fingerprint", "X-RT-Ticket", "X-OTRS-Loop"} {
 		if m.header.has(name) {
 			return true
@@ -109,13 +110,13 @@ func (m letter) markedAnswer(subject string) bool {
 	}
 	agent := strings.ToLower(m.header.get("X-Delivery-Agent") + m.header.get("X-Mailer") + m.header.get("User-Agent"))
 	return strings.Contains(agent, "tmda") || strings.Contains(agent, "vacation") || strings.Contains(agent, "autorespon") || strings.Contains(agent, "sieve") ||
-		answerSubject.in(subject) && !reportSubject.in(subject)
+		answerSubject.in(subject) && !(reportSubject.in(subject) && m.fromSystem(r))
 }
 
 // isAnswer tells an automatic answer, marked or not. What answers our mail and is
 // no report comes from a living mailbox.
 func (m letter) isAnswer(r *Returned, subject, said string) bool {
-	if m.markedAnswer(subject) {
+	if m.markedAnswer(r, subject) {
 		return true
 	}
 	if m.fromSystem(r) && !answerWords.in(said) {
@@ -166,7 +167,7 @@ func (m letter) named(r *Returned) []string {
 	mine := func(a string) bool {
 		return slices.ContainsFunc(r.To, func(t string) bool { return strings.EqualFold(t, a) }) || strings.EqualFold(a, r.Original.ReturnPath)
 	}
-	lists := [2]addressList{}
+	lists := [3]addressList{} // the surer ones first
 	for line := range strings.Lines(r.Text) {
 		if len(lists[0].all) > maxRecipients {
 			break
@@ -184,6 +185,11 @@ func (m letter) named(r *Returned) []string {
 				lists[1].add(found[1])
 			}
 		}
+		for _, a := range mailboxes(line) {
+			if !mine(a) && !systemName(a) {
+				lists[2].add(a)
+			}
+		}
 	}
 	failed := addresses(m.header.get("X-Failed-Recipients"))
 	switch {
@@ -195,6 +201,8 @@ func (m letter) named(r *Returned) []string {
 		return lists[1].all[:1]
 	case len(r.Original.To) > 0:
 		return r.Original.To[:1]
+	case len(lists[2].all) > 0:
+		return lists[2].all[:1]
 	}
 	return nil
 }

@@ -10,7 +10,9 @@ import (
 // middle of the words for people.
 func (m letter) readReport(r *Returned) bool {
 	for _, text := range m.statusTexts() {
-		for _, g := range groups(text) {
+		all, more := groups(text)
+		r.MoreRecipients = r.MoreRecipients || more
+		for _, g := range all {
 			if !isRecipient(g) {
 				if r.Reporter == "" {
 					r.Reporter = typed(g.get("Reporting-MTA")).value
@@ -23,9 +25,6 @@ func (m letter) readReport(r *Returned) bool {
 			}
 			if r.Reporter == "" {
 				r.Reporter = typed(g.get("Reporting-MTA")).value
-			}
-			if len(g) >= maxFields {
-				r.MoreRecipients = true
 			}
 			r.Recipients = append(r.Recipients, m.recipient(g))
 		}
@@ -70,9 +69,9 @@ func (m letter) statusTexts() []string {
 
 // groups cuts the text of a status part into its groups of fields: one about the
 // message, one for each recipient (RFC 3464 section 2.1). Where the empty lines
-// between them are missing, a field that comes again begins the next.
-func groups(text string) []header {
-	var all []header
+// between them are missing, a field that comes again begins the next. More tells
+// that some were not read.
+func groups(text string) (all []header, more bool) {
 	for b := []byte(text); len(b) > 0 && len(all) <= maxRecipients+1; {
 		if b[0] == '\n' || b[0] == '\r' {
 			b = b[1:]
@@ -84,9 +83,10 @@ func groups(text string) []header {
 			continue
 		}
 		all = append(all, apart(h)...)
+		more = more || len(h) >= maxFields
 		b = rest
 	}
-	return all
+	return all, more
 }
 
 // apart cuts a group where a field of which a recipient has one comes again.

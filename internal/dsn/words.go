@@ -24,7 +24,7 @@ func (m letter) words() (said, quoted string) {
 		if p.kind.kind == "text/html" {
 			to = &page
 		}
-		if to.Len() < 4*maxWords {
+		if to.Len() < maxProse {
 			to.WriteString(p.text())
 			to.WriteByte('\n')
 		}

@@ -30,6 +30,9 @@ type settings struct {
 	folder   string
 	log      string
 	profiles string
+	signals  string
+	half     string
+	sparekey string
 }
 
 // bench is one run.
@@ -77,7 +80,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
-	if _, err := run(s); err != nil {
+	if s.signals != "" {
+		err = measureSignals(s.signals, s.sparekey, s.half, os.Stdout)
+	} else {
+		_, err = run(s)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -97,9 +105,15 @@ func readFlags() (settings, error) {
 	flag.StringVar(&s.folder, "dir", os.TempDir(), "where the temporary folder goes: the disk under it is measured")
 	flag.StringVar(&s.log, "log", "info", "the server's SPAREKEY_LOG; its log goes to a file")
 	flag.StringVar(&s.profiles, "profiles", "", "write a processor profile of the server for each kind of turn into this `folder`")
+	flag.StringVar(&s.signals, "signals", "", "measure no speed, but how often diagnose is right about the collections of mails and answers in these comma-separated `folders`")
+	flag.StringVar(&s.half, "half", "", "with -signals: only every second mail and answer, `odd` or even")
+	flag.StringVar(&s.sparekey, "sparekey", "", "with -signals: the `binary` to ask instead of one built now")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return s, fmt.Errorf("unknown argument %q", flag.Arg(0))
+	}
+	if s.half != "" && s.half != "odd" && s.half != "even" {
+		return s, errors.New("-half is odd or even")
 	}
 	if s.users == 0 {
 		s.users = 10_000

@@ -14,6 +14,7 @@ import (
 	"github.com/sparekey/sparekey/internal/account"
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/doctor"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/keyring"
@@ -49,6 +50,7 @@ type Core struct {
 	UserManager *usermanager.UserManager
 	Settings    *settings.Settings
 	Porting     *porting.Porting
+	Doctor      *doctor.Doctor
 }
 
 // OpenDatabase opens the database and brings it up to date.
@@ -97,6 +99,7 @@ func Open(ctx context.Context, c config.Config, o Options) (*Core, error) {
 		UserManager: &usermanager.UserManager{DB: d, Hasher: h},
 		Settings:    &settings.Settings{DB: d},
 		Porting:     &porting.Porting{DB: d},
+		Doctor:      &doctor.Doctor{Config: c, DB: d, Ring: ring, Clock: o.Clock},
 	}, nil
 }
 

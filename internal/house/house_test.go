@@ -35,6 +35,7 @@ var levels = map[string]int{
 	"internal/agent":       pure,
 	"internal/config":      pure,
 	"internal/diagnosis":   pure,
+	"internal/dkim":        pure,
 	"internal/dsn":         pure,
 	"internal/fault":       pure,
 	"internal/id":          pure,
@@ -68,6 +69,7 @@ var levels = map[string]int{
 
 	"internal/account":     verbs,
 	"internal/delivery":    verbs,
+	"internal/doctor":      verbs,
 	"internal/help":        verbs,
 	"internal/porting":     verbs,
 	"internal/recovery":    verbs,
@@ -75,8 +77,9 @@ var levels = map[string]int{
 	"internal/signin":      verbs,
 	"internal/usermanager": verbs,
 
-	"internal/api": doors,
-	"internal/web": doors,
+	"internal/api":     doors,
+	"internal/returns": doors,
+	"internal/web":     doors,
 
 	"internal/app": wiring,
 

@@ -147,6 +147,7 @@ func (m letter) read() Returned {
 	case m.readReport(&r):
 	case m.readFeedback(&r):
 	case m.readDisposition(&r):
+	case m.readEvent(&r):
 	case m.readPlain(&r):
 	default:
 		m.readForwarded(&r)

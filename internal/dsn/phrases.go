@@ -71,6 +71,9 @@ var (
 		"error delivering", "trouble delivering", "trying to deliver", "non-delivered", "message was blocked", "was blocked by", "has been blocked", "rejected by", "returned permanent errors", "was not sent", "returned to sender", "giving up", "given up", "envelope expired", "no such user", "unknown user", "user unknown", "does not exist",
 		"nicht zugestellt", "unzustellbar", "nicht zustellbar", "n'a pas pu etre remis", "n'a pas pu etre", "non remis", "no se pudo entregar", "no pudo ser entregado", "no ha podido", "non e stato possibile", "impossibile recapitare", "kon niet worden", "nao pode ser entregue", "nao foi possivel", "nie mogla zostac", "nie moze",
 		"не может быть доставлено", "не было доставлено", "не удалось доставить", "送信できません", "配信できません", "配送できません", "届けできません", "送信に失敗", "エラーのため", "无法投递", "无法送达", "被退回", "退信", "未能送达", "無法傳遞")
+	// oneVoice are sentences that only one mail system writes, which names no sender
+	// of reports that one could know.
+	oneVoice = folded("your mail sent on: ", "as their mailbox is full", "due to the following smtp relay error", "as the remote domain doesnt exist")
 	// finalWords say that nothing more will be tried, whatever else is said.
 	finalWords   = folded("permanent failure", "failed permanently", "permanent error", "permanent fatal errors", "giving up", "given up", "envelope expired", "will be deleted from queue", "no further")
 	delaySubject = folded("(delay)", "delayed", "delay notif", "warning: could not send message", "warning: message", "still being retried", "delivery delayed", "not yet been delivered", "verzoger", "retarde", "retrasad", "in ritardo", "vertraagd", "отложен", "задерж", "配信遅延", "延迟")

@@ -34,6 +34,9 @@ func (m letter) isReport(r *Returned, subject, said string) bool {
 	if m.header.has("X-Failed-Recipients") && m.fromSystem(r) {
 		return true
 	}
+	if reportSubject.in(subject) && oneVoice.in(said) && !m.markedAnswer(r, subject) {
+		return true
+	}
 	if r.ReturnPath != "" && r.ReturnPath != "<>" && !systemName(r.ReturnPath) && !m.isNotice() {
 		return false // reports come from nobody (RFC 5321 section 4.5.5)
 	}

@@ -37,6 +37,8 @@ type Policy struct {
 	HelpLine          string         // a sentence for people who are stuck
 	HelpEmail         string         // the Reply-To of our mails
 	Accent            string         // #rrggbb, or "" for our own
+	SenderName        string         // of our mails, or "" for the server's
+	SenderAddress     string         // the same; SPF and DKIM of its domain must know our servers
 }
 
 // Standard is the policy of a new environment.
@@ -146,7 +148,20 @@ var Settings = []Setting{
 		func(p Policy) string { return p.Accent },
 		func(p *Policy, v string) error { p.Accent = strings.ToLower(v); return readable(p.Accent) },
 	},
+	{
+		"sender_name", "up to 60 characters without < > \" @, or nothing", "the name that our mails come from",
+		func(p Policy) string { return p.SenderName },
+		setSenderName,
+	},
+	{
+		"sender_address", "an e-mail address in plain letters, or nothing", "the address that our mails come from; only an operator changes it, because its domain must let our mail servers send (SPF) and sign (sparekey dkim create)",
+		func(p Policy) string { return p.SenderAddress },
+		setSenderAddress,
+	},
 }
+
+// OperatorOnly tells whether only an operator may change this setting.
+func (s Setting) OperatorOnly() bool { return s.Name == "sender_address" }
 
 var errRange = fmt.Errorf("out of range")
 
@@ -294,6 +309,29 @@ func setHelpEmail(p *Policy, v string) error {
 		return errRange
 	}
 	p.HelpEmail = a.Mail
+	return nil
+}
+
+// setSenderName takes no name that reads as an address: it would hide the true one.
+func setSenderName(p *Policy, v string) error {
+	p.SenderName = v
+	if strings.ContainsAny(v, `<>"@`) {
+		return errRange
+	}
+	return text(v, 60)
+}
+
+// setSenderAddress takes only what every mail server can carry.
+func setSenderAddress(p *Policy, v string) error {
+	p.SenderAddress = ""
+	if v == "" {
+		return nil
+	}
+	a, err := address.Parse(v)
+	if err != nil || strings.ContainsFunc(a.Mail, func(r rune) bool { return r >= 0x80 }) {
+		return errRange
+	}
+	p.SenderAddress = a.Mail
 	return nil
 }
 

@@ -38,6 +38,8 @@ var allowed = map[string][]string{
 	"help_line":           {"", "Call 555 0100", strings.Repeat("ü", 200), "“quoted” <b>&"},
 	"help_email":          {"", "help@acme.example", "help@bücher.example"},
 	"accent":              {"", "#0b6e5a", "#0B6E5A", "#000000"},
+	"sender_name":         {"", "Acme Büro, Sign-in", strings.Repeat("ü", 60)},
+	"sender_address":      {"", "accounts@acme.example", "accounts@bücher.example"},
 }
 
 var refused = map[string][]string{
@@ -52,6 +54,8 @@ var refused = map[string][]string{
 	"own_networks":        {"192.0.2.1", "192.0.2.0/33", "acme.example", strings.Repeat("192.0.2.0/24,", 51)},
 	"help_line":           {strings.Repeat("x", 201), "a\nb", "a\x00b", "a\xffb", "a\x7fb"},
 	"help_email":          {"@", "nobody", "a@b@c", "a b@c.example", "a@b.example,c@d.example", "<a@b.example>", "a@b.example\nBcc: c@d.example", strings.Repeat("x", 250) + "@acme.example"},
+	"sender_name":         {strings.Repeat("x", 61), "a\nb", "Boss <boss@acme.example>", `"Acme"`, "boss@acme.example"},
+	"sender_address":      {"@", "nobody", "jörg@acme.example", "Acme <a@acme.example>", "a@acme.example\nBcc: b@acme.example", "a@b.example,c@d.example"},
 	"accent":              {"red", "#fff", "#ffffff", "#0b6e5", "#0b6e5g", "0b6e5a", "#ffff00"},
 }
 

@@ -9,9 +9,9 @@ import (
 	"github.com/sparekey/sparekey/internal/dkim"
 )
 
-// signersFor is how long a change at another node may go unnoticed: the old
+// SignersFor is how long a change at another node may go unnoticed: the old
 // record stays published for longer than that.
-const signersFor = time.Minute
+const SignersFor = time.Minute
 
 // Signer signs mails with the pairs that are active. It is safe for concurrent use.
 type Signer struct {
@@ -47,7 +47,7 @@ func (s *Signer) active(ctx context.Context) map[string]dkim.Pair {
 	s.cached.mu.Lock()
 	defer s.cached.mu.Unlock()
 	now := s.Ring.db.Now()
-	if now.Before(s.cached.until) && s.cached.until.Sub(now) <= signersFor {
+	if now.Before(s.cached.until) && s.cached.until.Sub(now) <= SignersFor {
 		return s.cached.pairs
 	}
 	pairs, err := s.read(ctx)
@@ -55,7 +55,7 @@ func (s *Signer) active(ctx context.Context) map[string]dkim.Pair {
 		s.lost(err)
 		return s.cached.pairs
 	}
-	s.cached.pairs, s.cached.until = pairs, now.Add(signersFor)
+	s.cached.pairs, s.cached.until = pairs, now.Add(SignersFor)
 	return pairs
 }
 

@@ -127,8 +127,8 @@ type Changed struct{ Name, Old, New string }
 
 // ChangePolicy changes the named settings of an environment, all or none, and
 // gives those that are different now. The fault names every setting that was
-// refused, with what is allowed. Denied on "second_admin" for a Client Admin who
-// would switch it off.
+// refused, with what is allowed. Denied for a Client Admin on "second_admin", to
+// switch it off, and on what is the operator's own.
 func (s *Settings) ChangePolicy(ctx context.Context, actor access.Actor, env environment.Environment, values map[string]string) (environment.Environment, []Changed, error) {
 	if !actor.Operator && actor.Environment != env.ID {
 		return env, nil, fault.New(fault.NotFound, "There is no such environment.")
@@ -149,6 +149,9 @@ func (s *Settings) ChangePolicy(ctx context.Context, actor access.Actor, env env
 		if now.Policy.SecondAdmin && !env.Policy.SecondAdmin && !actor.Operator {
 			return keepSecondAdmin()
 		}
+		if err := operatorsOwn(actor, now.Policy, env.Policy); err != nil {
+			return err
+		}
 		if changed = differences(now.Policy, env.Policy); len(changed) == 0 {
 			return nil
 		}
@@ -162,6 +165,18 @@ func (s *Settings) ChangePolicy(ctx context.Context, actor access.Actor, env env
 		return audit.Record(tx, env.ID, audit.Event{Kind: audit.PolicyChanged, Actor: actor, Detail: detail})
 	})
 	return env, changed, err
+}
+
+// operatorsOwn refuses what only an operator may change.
+func operatorsOwn(actor access.Actor, before, after environment.Policy) error {
+	for _, s := range environment.Settings {
+		if s.OperatorOnly() && !actor.Operator && s.Get(before) != s.Get(after) {
+			f := fault.InvalidField(s.Name, "Only an operator changes this: the domain must let our mail servers send in its name.")
+			f.Kind = fault.Denied
+			return f
+		}
+	}
+	return nil
 }
 
 // keepSecondAdmin refuses to switch second_admin off: a rule against one Client

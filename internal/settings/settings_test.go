@@ -151,3 +151,22 @@ func TestChangesAtOnceLoseNothing(t *testing.T) {
 		require.Equal(t, "#0b6e5a", acme.Policy.Accent)
 	})
 }
+
+func TestOnlyAnOperatorChangesTheSendersAddress(t *testing.T) {
+	eachDB(t, func(t *testing.T, s *settings.Settings) {
+		acme, err := s.Create(t.Context(), access.Operator(), "acme", "Acme")
+		require.NoError(t, err)
+		acme, _, err = s.ChangePolicy(t.Context(), access.Operator(), acme, map[string]string{"sender_address": "accounts@acme.example"})
+		require.NoError(t, err)
+		for _, value := range []string{"", "boss@acme.example"} {
+			_, _, err = s.ChangePolicy(t.Context(), admin(acme), acme, map[string]string{"sender_name": "Acme", "sender_address": value})
+			require.True(t, fault.Is(err, fault.Denied))
+			require.Equal(t, "sender_address", fault.As(err).Fields[0].Name)
+		}
+		now, changed, err := s.ChangePolicy(t.Context(), admin(acme), acme, map[string]string{"sender_name": "Acme", "sender_address": "accounts@acme.example"})
+		require.NoError(t, err, "as it was is no change")
+		require.Len(t, changed, 1)
+		require.Equal(t, "Acme", now.Policy.SenderName)
+		require.Equal(t, "accounts@acme.example", now.Policy.SenderAddress)
+	})
+}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
@@ -66,7 +67,7 @@ func (d *Door) submitForgotPassword(v *visit) error {
 		v.setCookie(askedCookie, d.Recovery.Browser(v.env, asked.Address.Key), 24*time.Hour)
 	}
 	return v.show(http.StatusOK, templates.CheckYourMailPage(templates.CheckYourMail{
-		Page: v.anonymous(), Email: typed, Sender: d.Sender, Subject: mail.Subject(mail.Reset, v.env.Name),
+		Page: v.anonymous(), Email: typed, Sender: cmp.Or(v.env.Policy.SenderAddress, d.Sender), Subject: mail.Subject(mail.Reset, v.env.Name),
 		Case: asked.Case, Again: v.form.Get("again") != "", HelpLine: v.env.Policy.HelpLine,
 	}))
 }

@@ -21,6 +21,7 @@ var settingOf = []struct{ field, setting string }{
 	{"after_reset", "after_reset"},
 	{"help_line", "help_line"},
 	{"help_email", "help_email"},
+	{"sender_name", "sender_name"},
 	{"accent", "accent"},
 }
 
@@ -41,7 +42,7 @@ func settingsForm(p templates.Page, policy environment.Policy) templates.Setting
 	p.Nav.Current = "settings"
 	return templates.Settings{
 		Page: p, LinkLife: get["link_life"], InvitationDays: int(policy.InvitationLife / (24 * time.Hour)), AdminLinks: get["admin_links"], SecondAdmin: get["second_admin"],
-		MinLength: policy.PasswordMinLength, AfterReset: get["after_reset"], HelpLine: policy.HelpLine, HelpEmail: policy.HelpEmail, Accent: policy.Accent,
+		MinLength: policy.PasswordMinLength, AfterReset: get["after_reset"], HelpLine: policy.HelpLine, HelpEmail: policy.HelpEmail, SenderName: policy.SenderName, Accent: policy.Accent,
 	}
 }
 

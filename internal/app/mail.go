@@ -36,6 +36,7 @@ func newDelivery(c *Core, r *relay.Relay, m *metrics) *delivery.Delivery {
 	return &delivery.Delivery{
 		DB: c.DB, Ring: c.Ring, Relay: r, URL: c.Config.URL, Host: host,
 		From:    mail.Party{Name: c.Config.MailFrom.Name, Address: c.Config.MailFrom.Address},
+		Signer:  newSigner(c),
 		Observe: m.mail,
 	}
 }

@@ -36,6 +36,7 @@ func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
 		return nil, errors.Join(err, core.Close())
 	}
 	s := &Server{Core: core, relay: r, metrics: newMetrics(core.DB), stopping: make(chan struct{})}
+	s.metrics.registry.MustRegister(mailHealth{r})
 	s.pools = pools(core, newDelivery(core, r, s.metrics))
 	s.handler = (&web.Door{
 		SignIn: core.SignIn, Recovery: core.Recovery, Account: core.Account, UserManager: core.UserManager, Settings: core.Settings,

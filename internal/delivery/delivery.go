@@ -38,6 +38,8 @@ type Delivery struct {
 	URL   *url.URL   // the public address; every link begins with it
 	From  mail.Party // the sender
 	Host  string     // right of the @ in a Message-ID
+	// Signer signs mails with the DKIM keys of their sender's domain; nil: nobody does.
+	Signer *keyring.Signer
 	// BounceDomain is where returned mail comes in; without it the sender's own
 	// address is the return path, and nothing that comes there is believed.
 	BounceDomain string
@@ -110,6 +112,9 @@ func (d *Delivery) letter(ctx context.Context, l letter) (relay.Envelope, []byte
 		e.From = local + "@" + d.BounceDomain
 	}
 	raw, err := d.render(ctx, l)
+	if err == nil {
+		raw, err = d.sign(ctx, l, raw)
+	}
 	return e, raw, err
 }
 
@@ -155,7 +160,7 @@ func (l letter) needed(now time.Time) bool {
 func (d *Delivery) render(ctx context.Context, l letter) ([]byte, error) {
 	detail := notice.ReadDetail(l.message.Detail)
 	data := mail.Data{
-		Environment: l.env.Name, From: d.From, To: mail.Party{Name: l.message.ToName, Address: l.message.ToEmail},
+		Environment: l.env.Name, From: d.sender(l), To: mail.Party{Name: l.message.ToName, Address: l.message.ToEmail},
 		ReplyTo: l.env.Policy.HelpEmail, MessageID: l.message.MessageID, Date: l.message.MadeAt, UserName: l.message.ToName,
 		By: detail.By, Device: agent.Words(detail.Device), Network: detail.Network, At: detail.At, SessionsEnded: detail.Sessions,
 		OldAddress: detail.Old, NewAddress: detail.New,

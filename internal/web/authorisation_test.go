@@ -146,14 +146,19 @@ func TestEveryRouteAsksWhoYouAre(t *testing.T) {
 	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
 		w.SetPolicy(map[string]string{"accent": "#0b6e5a"})
 		walk := newWalk(w)
+		walked := 0
 		for _, route := range web.Routes() {
+			if route.Guard == web.Operators {
+				continue // TestTheConsoleIsForOperators walks them
+			}
+			walked++
 			steps, ok := theWalk[route.Method+" "+route.Pattern]
 			require.True(t, ok, "%s %s is in no table: say in theWalk who gets which answer", route.Method, route.Pattern)
 			for _, s := range steps {
 				walk.try(t, route, s)
 			}
 		}
-		require.Len(t, theWalk, len(web.Routes()), "an entry for a route that is no more")
+		require.Len(t, theWalk, walked, "an entry for a route that is no more")
 	})
 }
 

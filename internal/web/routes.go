@@ -8,8 +8,9 @@ type Guard int
 
 // The guards.
 const (
-	Anyone   Guard = iota
-	SignedIn       // with a live session of this environment
+	Anyone    Guard = iota
+	SignedIn        // with a live session of this environment
+	Operators       // signed in as one of those who run the server
 )
 
 // Route is one address of an environment.
@@ -61,6 +62,16 @@ func Routes() []Route {
 		{http.MethodPost, "/{environment}/users/{id}", SignedIn, false, (*Door).submitUserAction},
 		{http.MethodGet, "/{environment}/users/{id}/edit", SignedIn, false, (*Door).showUserEdit},
 		{http.MethodPost, "/{environment}/users/{id}/edit", SignedIn, false, (*Door).submitUserEdit},
+
+		{http.MethodGet, "/operator", Operators, false, (*Door).showConsole},
+		{http.MethodGet, "/operator/{$}", Operators, false, (*Door).showConsole},
+		{http.MethodPost, "/operator/alarms", Operators, false, (*Door).submitAlarm},
+		{http.MethodGet, "/operator/environments", Operators, false, (*Door).showOperatorEnvironments},
+		{http.MethodPost, "/operator/environments", Operators, false, (*Door).submitOperatorEnvironments},
+		{http.MethodGet, "/operator/unknown-replies", Operators, false, (*Door).showUnknownReplies},
+		{http.MethodPost, "/operator/unknown-replies", Operators, false, (*Door).submitUnknownReply},
+		{http.MethodGet, "/operator/mail-setup", Operators, false, (*Door).showMailSetup},
+		{http.MethodPost, "/operator/mail-setup", Operators, false, (*Door).submitMailSetup},
 
 		{http.MethodGet, "/{environment}/settings", SignedIn, false, (*Door).showSettings},
 		{http.MethodPost, "/{environment}/settings", SignedIn, false, (*Door).submitSettings},

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/account"
+	"github.com/sparekey/sparekey/internal/console"
+	"github.com/sparekey/sparekey/internal/doctor"
 	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/settings"
 	"github.com/sparekey/sparekey/internal/signin"
@@ -30,6 +32,8 @@ type Door struct {
 	Account     *account.Account
 	UserManager *usermanager.UserManager
 	Settings    *settings.Settings
+	Console     *console.Console
+	Doctor      *doctor.Doctor
 
 	URL            *url.URL       // the public address; every link is built from it
 	Sender         string         // the address our mails come from

@@ -40,6 +40,7 @@ type Nav struct {
 	NeedsHelp      bool   // there is a queue to show
 	NeedsHelpCount int    // people waiting in it
 	Settings       bool   // may change the environment
+	Console        bool   // runs the server
 	Help           bool   // there are help articles
 }
 
@@ -98,6 +99,8 @@ func (p Page) home() string {
 	switch {
 	case p.Slug == "":
 		return "/"
+	case p.Nav.Console:
+		return p.at()
 	case p.Nav.Users:
 		return p.at("users")
 	case p.Nav.Name != "":

@@ -17,6 +17,7 @@ import (
 	"github.com/sparekey/sparekey/internal/doctor"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/help"
 	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/porting"
@@ -50,6 +51,7 @@ type Core struct {
 	UserManager *usermanager.UserManager
 	Settings    *settings.Settings
 	Porting     *porting.Porting
+	Help        *help.Help
 	Doctor      *doctor.Doctor
 }
 
@@ -99,6 +101,7 @@ func Open(ctx context.Context, c config.Config, o Options) (*Core, error) {
 		UserManager: &usermanager.UserManager{DB: d, Hasher: h},
 		Settings:    &settings.Settings{DB: d},
 		Porting:     &porting.Porting{DB: d},
+		Help:        &help.Help{DB: d, Ring: ring, NoLimits: c.LimitsOff},
 		Doctor:      &doctor.Doctor{Config: c, DB: d, Ring: ring, Clock: o.Clock},
 	}, nil
 }

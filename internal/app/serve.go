@@ -39,7 +39,7 @@ func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
 	s.metrics.registry.MustRegister(mailHealth{r})
 	s.pools = pools(core, newDelivery(core, r, s.metrics))
 	s.handler = (&web.Door{
-		SignIn: core.SignIn, Recovery: core.Recovery, Account: core.Account, UserManager: core.UserManager, Settings: core.Settings,
+		SignIn: core.SignIn, Recovery: core.Recovery, Account: core.Account, UserManager: core.UserManager, Settings: core.Settings, Help: core.Help,
 		Console: newConsole(core, r), Doctor: core.Doctor,
 		URL: c.URL, Sender: c.MailFrom.Address, TrustedProxies: c.TrustedProxies, Clock: o.Clock, Log: o.Log,
 		Ready: s.ready, Observe: s.metrics.request,

@@ -17,7 +17,7 @@ import (
 )
 
 // contentPolicy allows our own files and nothing else (CSP level 3).
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // around is what happens to every request: headers, a request id, the log, the
 // metrics, and an answer even after a panic.

@@ -27,7 +27,7 @@ type Route struct {
 
 // Routes lists every address below an environment.
 func Routes() []Route {
-	return []Route{
+	return append([]Route{
 		{http.MethodGet, "/{environment}/{$}", Anyone, false, (*Door).showStart},
 		{http.MethodGet, "/{environment}", Anyone, false, (*Door).showStart},
 		{http.MethodGet, "/{environment}/login", Anyone, false, (*Door).showLogin},
@@ -75,5 +75,5 @@ func Routes() []Route {
 
 		{http.MethodGet, "/{environment}/settings", SignedIn, false, (*Door).showSettings},
 		{http.MethodPost, "/{environment}/settings", SignedIn, false, (*Door).submitSettings},
-	}
+	}, helpRoutes...)
 }

@@ -69,6 +69,7 @@ func (v *visit) page() templates.Page {
 			Name: v.live.Name, Role: v.live.Role.Words(),
 			Users:    access.May(actor, v.env.ID, access.OpenUserManager),
 			Settings: access.May(actor, v.env.ID, access.ChangeSettings),
+			Help:     true,
 			Console:  access.May(actor, v.env.ID, access.OpenConsole),
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/sparekey/sparekey/internal/account"
 	"github.com/sparekey/sparekey/internal/console"
 	"github.com/sparekey/sparekey/internal/doctor"
+	"github.com/sparekey/sparekey/internal/help"
 	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/settings"
 	"github.com/sparekey/sparekey/internal/signin"
@@ -32,6 +33,7 @@ type Door struct {
 	Account     *account.Account
 	UserManager *usermanager.UserManager
 	Settings    *settings.Settings
+	Help        *help.Help
 	Console     *console.Console
 	Doctor      *doctor.Doctor
 

@@ -21,7 +21,11 @@ import (
 // Prefix is where Handler expects to be mounted.
 const Prefix = "/static/"
 
-//go:embed sparekey.css sparekey.js icon.svg
+// altcha* are the widget of the proof of work as its makers built it, for a
+// policy that allows our own files only; proof.js sets it up. Only the page with
+// the check loads them.
+//
+//go:embed sparekey.css sparekey.js icon.svg altcha.js altcha.css altcha-worker.js proof.js
 var files embed.FS
 
 // file is one embedded file, ready to be sent.

@@ -1,0 +1,115 @@
+package help
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"image/png"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/address"
+)
+
+//go:embed articles/*.md
+var articleFiles embed.FS
+
+// The pictures are made from the running product by the command that
+// docs/screenshots/README.md names, light and dark.
+//
+//go:embed pictures/*.png
+var pictureFiles embed.FS
+
+type ours struct {
+	Article
+	folded string // title and text, for searching
+}
+
+// order is how the list shows our articles.
+var order = []string{"cannot-reset-password", "mail-did-not-arrive", "link-does-not-work", "code", "choose-a-password"}
+
+var (
+	builtIn  = readArticles()
+	pictures = readPictures()
+)
+
+func readArticles() []ours {
+	all := make([]ours, len(order))
+	for i, name := range order {
+		text, err := articleFiles.ReadFile("articles/" + name + ".md")
+		if err != nil {
+			panic(err) // the program was built without it
+		}
+		all[i] = readArticle(name, string(text))
+	}
+	return all
+}
+
+// readArticle reads a file: lines "name: value", an empty line, Markdown.
+func readArticle(name, file string) ours {
+	head, text, _ := strings.Cut(file, "\n\n")
+	a := Article{Name: name, Text: text, Audience: Everyone}
+	for line := range strings.SplitSeq(head, "\n") {
+		key, value, _ := strings.Cut(line, ": ")
+		switch key {
+		case "title":
+			a.Title = value
+		case "summary":
+			a.Summary = value
+		case "for":
+			a.For = value
+		case "modified":
+			day, err := time.Parse(time.DateOnly, value)
+			if err != nil {
+				panic(fmt.Sprintf("help article %s: %v", name, err))
+			}
+			a.ChangedAt = day
+		default:
+			panic(fmt.Sprintf("help article %s: %q in its head", name, line))
+		}
+	}
+	return ours{a, address.Fold(a.Title + " " + a.Summary + " " + a.Text)}
+}
+
+func builtInNamed(name string) (Article, bool) {
+	i := slices.IndexFunc(builtIn, func(a ours) bool { return a.Name == name })
+	if i < 0 {
+		return Article{}, false
+	}
+	return builtIn[i].Article, true
+}
+
+// picture is one of ours, with its size on the page so that nothing jumps while
+// it loads; the file has two pixels for one.
+type picture struct {
+	data          []byte
+	width, height int
+}
+
+func readPictures() map[string]picture {
+	all := map[string]picture{}
+	entries, err := pictureFiles.ReadDir("pictures")
+	if err != nil {
+		panic(err)
+	}
+	for _, e := range entries {
+		data, err := pictureFiles.ReadFile(path.Join("pictures", e.Name()))
+		if err != nil {
+			panic(err)
+		}
+		size, err := png.DecodeConfig(bytes.NewReader(data))
+		if err != nil {
+			panic(fmt.Sprintf("help picture %s: %v", e.Name(), err))
+		}
+		all[e.Name()] = picture{data, size.Width / 2, size.Height / 2}
+	}
+	return all
+}
+
+// Picture gives the PNG of that name.
+func Picture(name string) ([]byte, bool) {
+	p, ok := pictures[name]
+	return p.data, ok
+}

@@ -1,0 +1,180 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/help"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+// helpRoutes are the addresses of help. Whoever is locked out reads too.
+var helpRoutes = []Route{
+	{http.MethodGet, "/{environment}/help", Anyone, false, (*Door).showHelp},
+	{http.MethodGet, "/{environment}/help/{article}", Anyone, false, (*Door).showArticle},
+	{http.MethodGet, "/{environment}/help/{article}/feedback", Anyone, false, (*Door).backToArticle},
+	{http.MethodPost, "/{environment}/help/{article}/feedback", Anyone, false, (*Door).submitFeedback},
+	{http.MethodGet, "/{environment}/help/challenge", Anyone, false, (*Door).helpChallenge},
+	{http.MethodGet, "/{environment}/help-pictures/{name}", Anyone, false, (*Door).helpPicture},
+
+	{http.MethodGet, "/{environment}/help/feedback", SignedIn, false, (*Door).showFeedback},
+	{http.MethodGet, "/{environment}/help/feedback.csv", SignedIn, false, (*Door).exportFeedbackCSV},
+	{http.MethodGet, "/{environment}/help/feedback.json", SignedIn, false, (*Door).exportFeedbackJSON},
+	{http.MethodGet, "/{environment}/help-articles", SignedIn, false, (*Door).showOwnArticles},
+	{http.MethodGet, "/{environment}/help-articles/new", SignedIn, false, (*Door).showNewArticle},
+	{http.MethodPost, "/{environment}/help-articles/new", SignedIn, false, (*Door).submitArticle},
+	{http.MethodGet, "/{environment}/help-articles/{article}", SignedIn, false, (*Door).showArticleForm},
+	{http.MethodPost, "/{environment}/help-articles/{article}", SignedIn, false, (*Door).submitArticle},
+}
+
+// helpedCookie recognises a browser that has given feedback.
+const (
+	helpedCookie = "helped"
+	helpedFor    = 365 * 24 * time.Hour
+)
+
+func (v *visit) helpPage() templates.Page {
+	p := v.page()
+	p.Nav.Current = "help"
+	return p
+}
+
+// helpBase is what links in articles are relative to.
+func (v *visit) helpBase() string { return v.at("help") + "/" }
+
+// from names the environment where an article is its own.
+func (v *visit) author(a help.Article) string {
+	if a.Own {
+		return v.env.Name
+	}
+	return ""
+}
+
+func (d *Door) showHelp(v *visit) error {
+	query := cut(strings.TrimSpace(v.r.URL.Query().Get("q")), 100)
+	found, err := d.Help.Articles(v.ctx(), v.actor(), v.env, query)
+	if err != nil {
+		return err
+	}
+	page := templates.Help{Page: v.helpPage(), Query: query, MayWrite: access.May(v.actor(), v.env.ID, access.WriteHelp)}
+	page.Flash = v.takeFlash().Words
+	for _, a := range found {
+		page.Articles = append(page.Articles, templates.HelpItem{
+			URL: v.at("help", a.Name), Title: a.Title, Summary: a.Summary, For: whom(a), From: v.author(a),
+		})
+	}
+	return v.show(http.StatusOK, templates.HelpPage(page))
+}
+
+// whom an article speaks to, in words; nothing where it is everybody.
+func whom(a help.Article) string {
+	switch {
+	case a.Own && a.Audience == help.Admins:
+		return "administrators"
+	case a.For == "everybody":
+		return ""
+	default:
+		return a.For
+	}
+}
+
+func (d *Door) showArticle(v *visit) error {
+	return d.article(v, http.StatusOK, v.helpPage(), templates.HelpFeedback{})
+}
+
+// article shows an article with the question under it in some state.
+func (d *Door) article(v *visit, status int, p templates.Page, f templates.HelpFeedback) error {
+	a, err := d.Help.Article(v.ctx(), v.actor(), v.env, v.r.PathValue("article"))
+	if err != nil {
+		return err
+	}
+	html, err := a.HTML(v.helpBase())
+	if err != nil {
+		return err
+	}
+	return v.show(status, templates.HelpArticlePage(templates.HelpArticle{
+		Page: p, Name: a.Name, Title: a.Title, For: whom(a), From: v.author(a), HTML: html, ChangedAt: a.ChangedAt, Draft: a.Draft(),
+		MayEdit: a.Own && access.May(v.actor(), v.env.ID, access.WriteHelp), Feedback: f,
+	}))
+}
+
+// backToArticle is for who comes back to the address of an answer.
+func (d *Door) backToArticle(v *visit) error { return v.redirect(v.at("help", v.r.PathValue("article"))) }
+
+// submitFeedback takes Yes, No, and the reasons that follow No.
+func (d *Door) submitFeedback(v *visit) error {
+	o := help.Opinion{Helpful: v.form.Get("helpful") == "yes", Remark: v.form.Get("remark"), Proof: v.form.Get("altcha")}
+	if !o.Helpful && v.form.Get("step") != "send" {
+		return d.article(v, http.StatusOK, v.helpPage(), v.whyNot(o))
+	}
+	for _, r := range help.Reasons {
+		if v.form.Get(reasonField(r.Reason)) != "" {
+			o.Reasons = append(o.Reasons, r.Reason)
+		}
+	}
+	browser, err := d.Help.Say(v.ctx(), help.Reader{Actor: v.reader(), Browser: v.cookie(helpedCookie)}, v.env, v.r.PathValue("article"), o)
+	if f := fault.As(err); f != nil && len(f.Fields) > 0 {
+		p := v.refused(f)
+		p.Nav.Current = "help"
+		if len(f.Fields) > 1 {
+			p.Problem = "Nothing is sent yet."
+		}
+		return d.article(v, statuses[f.Kind], p, v.whyNot(o))
+	}
+	if err != nil {
+		return err
+	}
+	v.setCookie(helpedCookie, browser, helpedFor)
+	state := templates.FeedbackSent
+	if o.Helpful {
+		state = templates.FeedbackYes
+	}
+	return d.article(v, http.StatusOK, v.helpPage(), templates.HelpFeedback{State: state})
+}
+
+// reader is the actor, with the network also of somebody who is not signed in.
+func (v *visit) reader() access.Actor {
+	a := v.actor()
+	a.From = v.from()
+	return a
+}
+
+func reasonField(r help.Reason) string { return "reason_" + string(r) }
+
+// whyNot is the form after No, as far as it is filled in.
+func (v *visit) whyNot(o help.Opinion) templates.HelpFeedback {
+	f := templates.HelpFeedback{
+		State: templates.FeedbackReason, Remark: cut(o.Remark, help.MostRemark), Proof: !v.signedIn(),
+		LoginURL: v.at("login") + "?next=" + v.at("help", v.r.PathValue("article")),
+	}
+	for _, r := range help.Reasons {
+		field := reasonField(r.Reason)
+		f.Reasons = append(f.Reasons, templates.HelpReason{Field: field, Words: r.Words, Checked: v.form.Get(field) != ""})
+	}
+	return f
+}
+
+// helpChallenge gives the work that the widget asks its browser to do.
+func (d *Door) helpChallenge(v *visit) error {
+	c, err := d.Help.Challenge(v.env)
+	if err != nil {
+		return err
+	}
+	answerJSON(v.w, http.StatusOK, c)
+	return nil
+}
+
+func (d *Door) helpPicture(v *visit) error {
+	data, ok := help.Picture(v.r.PathValue("name"))
+	if !ok {
+		return fault.New(fault.NotFound, "There is no such picture.")
+	}
+	v.w.Header().Set("Content-Type", "image/png")
+	v.w.Header().Set("Cache-Control", "public, max-age=86400")
+	v.w.WriteHeader(http.StatusOK)
+	_, _ = v.w.Write(data) // the client may have left
+	return nil
+}

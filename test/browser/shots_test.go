@@ -106,13 +106,13 @@ func write(b *Tab, path string, shot []byte) {
 	require.NoError(b.t, err)
 	var small bytes.Buffer
 	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	require.NoError(b.t, encoder.Encode(&small, paletted(full)))
+	require.NoError(b.t, encoder.Encode(&small, paletted(full, 256)))
 	require.NoError(b.t, os.WriteFile(path, small.Bytes(), 0o644))
 }
 
-// paletted keeps 256 colours: those a picture has most of, but first of all ones
+// paletted keeps so many colours, at most 256: those a picture has most of, but first of all ones
 // that differ, so that a small mark keeps its own. Any other becomes the nearest.
-func paletted(full image.Image) image.Image {
+func paletted(full image.Image, most int) image.Image {
 	area := full.Bounds()
 	count := map[color.RGBA]int{}
 	for y := area.Min.Y; y < area.Max.Y; y++ {
@@ -130,7 +130,7 @@ func paletted(full image.Image) image.Image {
 	var palette color.Palette
 	for _, apart := range []int{48, 24, 12, 6, 1} {
 		for _, c := range colours {
-			if len(palette) < 256 && differs(c, palette, apart) {
+			if len(palette) < most && differs(c, palette, apart) {
 				palette = append(palette, c)
 			}
 		}

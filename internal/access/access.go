@@ -100,6 +100,8 @@ const (
 	Deactivate       Action = "Deactivate"
 	Activate         Action = "Activate"
 	DeleteUser       Action = "Delete"
+	CloseCase        Action = "take out of the queue"
+	AllowMail        Action = "Allow mail again"
 )
 
 // Target is the user an action is about.
@@ -111,7 +113,7 @@ type Target struct {
 // onMembers is what a help desk may do, and only to members.
 var onMembers = map[Action]bool{
 	SeeTimeline: true, ResetPassword: true, SendResetLink: true,
-	CancelToken: true, EndSessions: true, ResendInvitation: true,
+	CancelToken: true, EndSessions: true, ResendInvitation: true, CloseCase: true, AllowMail: true,
 }
 
 // May tells whether the actor may do this in its environment; for the actions

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
+	"github.com/sparekey/sparekey/internal/story"
 	"github.com/sparekey/sparekey/internal/web"
 )
 
@@ -19,6 +21,7 @@ import (
 type Server struct {
 	*Core
 	relay    *relay.Relay
+	Delivery *delivery.Delivery
 	pools    []*outbox.Pool
 	metrics  *metrics
 	handler  http.Handler
@@ -37,12 +40,18 @@ func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
 	}
 	s := &Server{Core: core, relay: r, metrics: newMetrics(core.DB), stopping: make(chan struct{})}
 	s.metrics.registry.MustRegister(mailHealth{r})
-	s.pools = pools(core, newDelivery(core, r, s.metrics))
+	if s.Delivery, err = newDelivery(core, r, s.metrics); err != nil {
+		return nil, errors.Join(err, core.Close())
+	}
+	s.pools = pools(core, s.Delivery)
+	core.UserManager.Servers = func() story.Servers {
+		return story.Servers{None: !r.Configured(), AllDownSince: r.AllDownSince()}
+	}
 	s.handler = (&web.Door{
-		SignIn: core.SignIn, Recovery: core.Recovery, Account: core.Account, UserManager: core.UserManager, Settings: core.Settings, Help: core.Help,
-		Console: newConsole(core, r), Doctor: core.Doctor,
+		SignIn: core.SignIn, Recovery: core.Recovery, Account: core.Account, UserManager: core.UserManager, Settings: core.Settings,
+		Console: newConsole(core, r), Doctor: core.Doctor, Delivery: s.Delivery, Help: core.Help,
 		URL: c.URL, Sender: c.MailFrom.Address, TrustedProxies: c.TrustedProxies, Clock: o.Clock, Log: o.Log,
-		Ready: s.ready, Observe: s.metrics.request,
+		Ready: s.ready, Stopping: s.stopping, Observe: s.metrics.request,
 	}).Handler()
 	return s, nil
 }
@@ -76,6 +85,10 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
+	_, noMoreReturned, err := s.ListenForReturned()
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
 	jobs := s.startJobs()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
@@ -88,6 +101,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceForRequests)
 	defer cancel()
 	stop := server.Shutdown(grace)
+	noMoreReturned()
 	jobs()
 	if metricsServer != nil {
 		stop = errors.Join(stop, metricsServer.Close())

@@ -41,9 +41,10 @@ func Close(tx *db.Tx, env id.Environment, user id.User) (bool, error) {
 	return n == 1, err
 }
 
-// Count tells how many stand in the queue, at most limit.
-func Count(tx *db.Tx, env id.Environment, limit int) (int, error) {
-	return db.One[int](tx, "SELECT count(*) FROM (SELECT 1 FROM cases WHERE environment_id = $1 LIMIT $2) AS some", env, limit)
+// Count tells how many stand in the queue, at most limit; a help desk helps
+// members only.
+func Count(tx *db.Tx, env id.Environment, membersOnly bool, limit int) (int, error) {
+	return db.One[int](tx, "SELECT count(*) FROM (SELECT 1 "+fromCases+whose(membersOnly)+" LIMIT $2) AS some", env, limit)
 }
 
 // Among gives the cases of these users.
@@ -53,6 +54,21 @@ func Among(tx *db.Tx, env id.Environment, users []id.User) ([]Case, error) {
 }
 
 // Longest gives those who have waited longest.
-func Longest(tx *db.Tx, env id.Environment, limit int) ([]Case, error) {
-	return db.All[Case](tx, "SELECT user_id, since, why FROM cases WHERE environment_id = $1 ORDER BY since, user_id LIMIT $2", env, limit)
+func Longest(tx *db.Tx, env id.Environment, membersOnly bool, limit int) ([]Case, error) {
+	return db.All[Case](tx, "SELECT c.user_id, c.since, c.why "+fromCases+whose(membersOnly)+" ORDER BY c.since, c.user_id LIMIT $2", env, limit)
+}
+
+const fromCases = "FROM cases c JOIN users u ON u.environment_id = c.environment_id AND u.id = c.user_id WHERE c.environment_id = $1"
+
+func whose(membersOnly bool) string {
+	if membersOnly {
+		return " AND u.role = 'member'"
+	}
+	return ""
+}
+
+// Forget takes those out of the queue who have stood there since before a time:
+// nobody will help them any more.
+func Forget(tx *db.Tx, env id.Environment, before time.Time) (int64, error) {
+	return tx.Exec("DELETE FROM cases WHERE environment_id = $1 AND since < $2", env, before)
 }

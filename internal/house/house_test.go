@@ -68,6 +68,7 @@ var levels = map[string]int{
 	"internal/user":     composed,
 
 	"internal/account":     verbs,
+	"internal/canary":      verbs,
 	"internal/console":     verbs,
 	"internal/delivery":    verbs,
 	"internal/doctor":      verbs,

@@ -39,6 +39,8 @@ type Detail struct {
 	Sessions int       `json:"sessions,omitempty"`
 	Old      string    `json:"old,omitempty"`
 	New      string    `json:"new,omitempty"`
+	// Short: the code alone, no link and no HTML, for filters that stop more.
+	Short bool `json:"short,omitempty"`
 }
 
 // ReadDetail reads what a message stores.
@@ -51,6 +53,16 @@ func ReadDetail(stored string) Detail {
 // ResetLink adds a mailed link to an open token and queues the mail: a reset
 // mail or, for an invited user, the invitation. By is zero when the user asked.
 func ResetLink(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration, by access.Actor) error {
+	return resetMail(tx, env, to, t, life, by, false)
+}
+
+// ResetCode is ResetLink with the shortest mail there is: the code alone. An
+// invitation has no code and goes out as always.
+func ResetCode(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration, by access.Actor) error {
+	return resetMail(tx, env, to, t, life, by, true)
+}
+
+func resetMail(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration, by access.Actor, short bool) error {
 	kind, channel := mail.Reset, token.Mail
 	switch {
 	case t.Purpose == secret.Invite:
@@ -76,7 +88,7 @@ func ResetLink(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Du
 	if kind == mail.Invitation {
 		return queue(tx, env, to, kind, link.ID, "", Detail{By: by.Name})
 	}
-	return withNotMe(tx, env, to, kind, link.ID, t.ID, Detail{By: by.Name, At: tx.Now()})
+	return withNotMe(tx, env, to, kind, link.ID, t.ID, Detail{By: by.Name, At: tx.Now(), Short: short})
 }
 
 // AdminLink tells the user that an administrator made a link.

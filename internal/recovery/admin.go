@@ -169,15 +169,23 @@ func madeBy(a access.Actor) string {
 // SendResetLink is Send password reset link: an admin asks on the user's
 // behalf. For an invited user it mails the invitation again.
 func (r *Recovery) SendResetLink(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (user.User, error) {
-	return r.send(ctx, actor, env, userID, access.SendResetLink, audit.Asked)
+	return r.send(ctx, actor, env, userID, access.SendResetLink, audit.Asked, mailLink)
+}
+
+// SendCode mails the code of a fresh link alone, without the link: for a
+// receiver whose filter stops mails with links.
+func (r *Recovery) SendCode(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (user.User, error) {
+	return r.send(ctx, actor, env, userID, access.SendResetLink, audit.Asked, mailCode)
 }
 
 // ResendInvitation mails a further link of an invitation.
 func (r *Recovery) ResendInvitation(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (user.User, error) {
-	return r.send(ctx, actor, env, userID, access.ResendInvitation, audit.UserInvited)
+	return r.send(ctx, actor, env, userID, access.ResendInvitation, audit.UserInvited, mailLink)
 }
 
-func (r *Recovery) send(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User, action access.Action, kind audit.Kind) (user.User, error) {
+func (r *Recovery) send(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User, action access.Action, kind audit.Kind,
+	mail func(*db.Tx, environment.Environment, user.User, access.Actor) error,
+) (user.User, error) {
 	var u user.User
 	err := r.DB.Update(ctx, func(tx *db.Tx) (err error) {
 		if u, err = r.lockFor(tx, actor, env, userID, action); err != nil {
@@ -199,7 +207,7 @@ func (r *Recovery) send(ctx context.Context, actor access.Actor, env environment
 		if err := audit.Record(tx, env.ID, audit.Event{Kind: kind, User: u.ID, Actor: actor}); err != nil {
 			return err
 		}
-		return mailLink(tx, env, u, actor)
+		return mail(tx, env, u, actor)
 	})
 	return u, err
 }

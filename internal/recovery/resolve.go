@@ -164,6 +164,15 @@ func mailLink(tx *db.Tx, env environment.Environment, u user.User, by access.Act
 	return notice.ResetLink(tx, env.ID, to(u), t, life(env, u), by)
 }
 
+// mailCode is mailLink with the shortest mail there is: the code alone.
+func mailCode(tx *db.Tx, env environment.Environment, u user.User, by access.Actor) error {
+	t, err := token.Open(tx, env.ID, u.ID, purpose(u))
+	if err != nil {
+		return err
+	}
+	return notice.ResetCode(tx, env.ID, to(u), t, life(env, u), by)
+}
+
 // withoutMail is for an address asked for too often: no further mail, but a
 // token with a link nobody was sent, so that an admin finds one.
 func (r *Recovery) withoutMail(tx *db.Tx, env environment.Environment, u user.User, by access.Actor) error {

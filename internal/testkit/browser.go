@@ -1,12 +1,15 @@
 package testkit
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
+	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
@@ -92,11 +95,32 @@ func (b *Browser) send(r *http.Request) *Page {
 	res, err := b.client.Do(r)
 	require.NoError(b.w.T, err)
 	defer func() { _ = res.Body.Close() }()
-	raw, err := io.ReadAll(res.Body)
-	require.NoError(b.w.T, err)
+	raw := ReadBody(b.w.T, res)
 	root, err := html.Parse(bytes.NewReader(raw))
 	require.NoError(b.w.T, err)
 	return &Page{b: b, URL: res.Request.URL, Status: res.StatusCode, Header: res.Header, Body: string(raw), root: root}
+}
+
+// ReadBody reads an answer whole; of a line that stays open (server-sent events)
+// the first event.
+func ReadBody(t testing.TB, res *http.Response) []byte {
+	t.Helper()
+	if res.Header.Get("Content-Type") != "text/event-stream" {
+		raw, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		return raw
+	}
+	var event []byte
+	for lines := bufio.NewReader(res.Body); ; {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return event // the answer to HEAD has no body
+		}
+		require.NoError(t, err)
+		if event = append(event, line...); len(line) == 1 {
+			return event
+		}
+	}
 }
 
 // Text is what a person reads, with runs of white space as one space.

@@ -15,6 +15,19 @@ func OfUser(tx *db.Tx, env id.Environment, user id.User, limit int) ([]Token, er
 		ORDER BY made_at DESC, id DESC LIMIT $3`, env, user, limit)
 }
 
+// NewestAmong gives the newest token of each of these users.
+func NewestAmong(tx *db.Tx, env id.Environment, users []id.User) (map[id.User]Token, error) {
+	in, args := db.Among([]any{env}, users)
+	found, err := db.All[Token](tx, "SELECT "+tokenColumns+` FROM (
+		SELECT `+tokenColumns+`, row_number() OVER (PARTITION BY user_id ORDER BY made_at DESC, id DESC) AS place
+		FROM tokens WHERE environment_id = $1 AND user_id IN (`+in+")) AS newest WHERE place = 1", args...)
+	tokens := make(map[id.User]Token, len(found))
+	for _, t := range found {
+		tokens[t.User] = t
+	}
+	return tokens, err
+}
+
 // LinksOfUser gives the newest links of a user's tokens, newest first; those of
 // notices are left out.
 func LinksOfUser(tx *db.Tx, env id.Environment, user id.User, limit int) ([]Link, error) {

@@ -28,3 +28,14 @@ func IsLastAdmin(tx *db.Tx, env id.Environment, u User) (bool, error) {
 		WHERE u.environment_id = $1 AND u.role = 'client-admin' AND u.state = 'active' ORDER BY u.id`+tx.Dialect().ForUpdate, env)
 	return len(admins) <= 1, err
 }
+
+// Among gives the users of these ids.
+func Among(tx *db.Tx, env id.Environment, ids []id.User) (map[id.User]User, error) {
+	in, args := db.Among([]any{env}, ids)
+	found, err := db.All[User](tx, "SELECT "+columns+" FROM users u WHERE u.environment_id = $1 AND u.id IN ("+in+")", args...)
+	users := make(map[id.User]User, len(found))
+	for _, u := range found {
+		users[u.ID] = u
+	}
+	return users, err
+}

@@ -23,6 +23,8 @@ type Details struct {
 	Expires  time.Time   // of a live token: when its last link ends
 	Links    []Link      // the ledger: of all recent tokens, newest first
 	Messages []Message   // newest first
+	Looks    []Look      // at the links of this page, oldest first
+	Asking   Asking      // the newest; zero if nobody asked
 	Events   []audit.Entry
 	Sessions int // live ones
 	// CodesTried is how often a code was typed for this address, right or wrong,
@@ -51,15 +53,18 @@ type Link struct {
 
 // Message is one mail with its attempts, oldest first.
 type Message struct {
-	ID        id.Message
-	Kind      string // a mail.Kind
-	To        string
-	MessageID string
-	State     outbox.State
-	MadeAt    time.Time
-	SettledAt time.Time
-	NextTryAt time.Time
-	Attempts  []outbox.Attempt
+	ID         id.Message
+	Kind       string // a mail.Kind
+	To         string
+	MessageID  string
+	State      outbox.State
+	MadeAt     time.Time
+	SettledAt  time.Time
+	NextTryAt  time.Time
+	AcceptedAt time.Time // when a server took it
+	link       string
+	Attempts   []outbox.Attempt
+	Reports    []outbox.Report // what came back, oldest first
 }
 
 // How much of a user's past a page shows.
@@ -81,26 +86,33 @@ func (m *UserManager) User(ctx context.Context, actor access.Actor, env environm
 		if err != nil {
 			return err
 		}
-		d, err = details(tx, actor, env, u)
+		d, err = m.details(tx, actor, env, u)
 		return err
 	})
 	return d, err
 }
 
-func details(tx *db.Tx, actor access.Actor, env environment.Environment, u user.User) (Details, error) {
+func (m *UserManager) details(tx *db.Tx, actor access.Actor, env environment.Environment, u user.User) (Details, error) {
 	var d Details
 	if err := access.CheckOn(actor, env.ID, access.SeeTimeline, u.Target()); err != nil {
 		return d, err
 	}
-	all, err := rows(tx, actor, env, []user.User{u})
+	all, err := m.rows(tx, actor, env, []user.User{u})
 	if err != nil {
 		return d, err
 	}
 	d.Row = all[0]
-	if err := d.readTokens(tx, env.ID); err != nil {
+	links, err := d.readTokens(tx, env.ID)
+	if err != nil {
 		return d, err
 	}
 	if d.Messages, err = messages(tx, env.ID, u.ID); err != nil {
+		return d, err
+	}
+	if err := d.readLooks(tx, env.ID, links); err != nil {
+		return d, err
+	}
+	if d.Asking, err = newestAsking(tx, env.ID, u.ID); err != nil {
 		return d, err
 	}
 	if d.Events, err = audit.OfUser(tx, env.ID, u.ID, shownEvents+1); err != nil {
@@ -117,10 +129,10 @@ func details(tx *db.Tx, actor access.Actor, env environment.Environment, u user.
 	return d, err
 }
 
-func (d *Details) readTokens(tx *db.Tx, env id.Environment) error {
+func (d *Details) readTokens(tx *db.Tx, env id.Environment) ([]token.Link, error) {
 	tokens, err := token.OfUser(tx, env, d.User.ID, shownTokens)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	byID := map[id.Token]token.Token{}
 	for _, t := range tokens {
@@ -131,7 +143,7 @@ func (d *Details) readTokens(tx *db.Tx, env id.Environment) error {
 	}
 	links, err := token.LinksOfUser(tx, env, d.User.ID, shownLinks)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d.Live = false
 	for _, l := range links {
@@ -148,7 +160,7 @@ func (d *Details) readTokens(tx *db.Tx, env id.Environment) error {
 		}
 		d.Links = append(d.Links, line)
 	}
-	return nil
+	return links, nil
 }
 
 func ledgerLine(t token.Token, l token.Link, now time.Time) Link {
@@ -183,6 +195,14 @@ func messages(tx *db.Tx, env id.Environment, userID id.User) ([]Message, error) 
 	if err != nil {
 		return nil, err
 	}
+	reports, err := outbox.Reports(tx, env, ids)
+	if err != nil {
+		return nil, err
+	}
+	back := map[id.Message][]outbox.Report{}
+	for _, p := range reports {
+		back[p.Message] = append(back[p.Message], p)
+	}
 	of := map[id.Message][]outbox.Attempt{}
 	for _, a := range attempts {
 		of[a.Message] = append(of[a.Message], a)
@@ -191,7 +211,7 @@ func messages(tx *db.Tx, env id.Environment, userID id.User) ([]Message, error) 
 	for i, f := range found {
 		all[i] = Message{
 			ID: f.ID, Kind: f.Kind, To: f.ToEmail, MessageID: f.MessageID, State: f.State,
-			MadeAt: f.MadeAt, SettledAt: f.SettledAt, NextTryAt: f.NextTryAt, Attempts: of[f.ID],
+			MadeAt: f.MadeAt, SettledAt: f.SettledAt, NextTryAt: f.NextTryAt, AcceptedAt: f.AcceptedAt, link: f.Link, Attempts: of[f.ID], Reports: back[f.ID],
 		}
 	}
 	return all, nil

@@ -6,10 +6,13 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/cases"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
 )
@@ -19,6 +22,7 @@ type Page struct {
 	Rows      []Row
 	Next      *user.Place // where the next page begins; nil at the end
 	Approvals []Approval  // for a Client Admin on the first page: questions to answer
+	Asking    *Asking     // the one whose case number was searched for
 	Unmatched []Unmatched // for a Client Admin on the first page, without words to search or where nobody is found: the newest that fit the words
 }
 
@@ -29,6 +33,11 @@ type Row struct {
 	Live    bool            // has a live token
 	Options []access.Action // what the actor may do, in the order of the dropdown
 	Mail    Mail
+	// Diagnosis says how the newest recovery stands; its zero value: there is none.
+	Diagnosis diagnosis.Diagnosis
+	Case      cases.Case // zero if the user needs no help
+	// Suppressed: nothing is mailed to the address until somebody allows it.
+	Suppressed bool
 }
 
 // Mail is how the newest mail about a user stands. Its zero value says that
@@ -69,6 +78,13 @@ func (m *UserManager) List(ctx context.Context, actor access.Actor, env environm
 	var p Page
 	err := m.DB.View(ctx, func(tx *db.Tx) error {
 		p = Page{}
+		if number := secret.ReadCaseNumber(f.Words); number != "" {
+			found, err := m.byCase(tx, actor, env, number)
+			if err != nil || found.Asking != nil {
+				p = found
+				return err
+			}
+		}
 		users, err := user.List(tx, env.ID, f)
 		if err != nil {
 			return err
@@ -78,7 +94,7 @@ func (m *UserManager) List(ctx context.Context, actor access.Actor, env environm
 			place := users[size-1].Place()
 			p.Next = &place
 		}
-		if p.Rows, err = rows(tx, actor, env, users); err != nil {
+		if p.Rows, err = m.rows(tx, actor, env, users); err != nil {
 			return err
 		}
 		if f.After == (user.Place{}) && access.May(actor, env.ID, access.SeeUnmatched) {
@@ -94,8 +110,8 @@ func (m *UserManager) List(ctx context.Context, actor access.Actor, env environm
 	return p, err
 }
 
-// rows adds to users what a row shows: two statements for the whole page.
-func rows(tx *db.Tx, actor access.Actor, env environment.Environment, users []user.User) ([]Row, error) {
+// rows adds to users what a row shows, in a few statements for the whole page.
+func (m *UserManager) rows(tx *db.Tx, actor access.Actor, env environment.Environment, users []user.User) ([]Row, error) {
 	ids := make([]id.User, len(users))
 	for i, u := range users {
 		ids[i] = u.ID
@@ -108,9 +124,22 @@ func rows(tx *db.Tx, actor access.Actor, env environment.Environment, users []us
 	if err != nil {
 		return nil, err
 	}
+	told, err := m.diagnose(tx, env, users)
+	if err != nil {
+		return nil, err
+	}
+	stuck, err := cases.Among(tx, env.ID, ids)
+	if err != nil {
+		return nil, err
+	}
+	caseOf := map[id.User]cases.Case{}
+	for _, c := range stuck {
+		caseOf[c.User] = c
+	}
 	all := make([]Row, len(users))
 	for i, u := range users {
-		all[i] = Row{User: u, Self: u.ID == actor.User, Live: live[u.ID], Options: options(actor, env, u, live[u.ID]), Mail: mails[u.ID]}
+		all[i] = Row{User: u, Self: u.ID == actor.User, Live: live[u.ID], Options: options(actor, env, u, live[u.ID]), Mail: mails[u.ID],
+			Diagnosis: told[u.ID].Diagnosis, Suppressed: told[u.ID].suppressed, Case: caseOf[u.ID]}
 	}
 	return all, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/token"
@@ -27,7 +28,7 @@ type Shown struct {
 	Links       []ShownLink    `json:"links"` // of the newest token, newest first
 	Mail        ShownMail      `json:"mail"`
 	Messages    []ShownMessage `json:"messages"` // newest first
-	Case        *string        `json:"case"`
+	Case        *string        `json:"case"`     // number of the newest asking
 }
 
 // ShownToken tells whether the user has a live token, and until when.
@@ -88,7 +89,7 @@ func (m *UserManager) Show(ctx context.Context, actor access.Actor, env environm
 		if err != nil {
 			return err
 		}
-		d, err = details(tx, actor, env, u)
+		d, err = m.details(tx, actor, env, u)
 		return err
 	})
 	if err != nil {
@@ -118,8 +119,9 @@ func show(env environment.Environment, d Details) Shown {
 	s := Shown{
 		ID: d.User.ID, Environment: env.Slug, Email: d.User.Email, Name: d.User.Name, Role: d.User.Role, State: d.User.State,
 		LastSignIn: present(d.User.LastSignInAt), Token: ShownToken{Live: d.Live, Expires: present(d.Expires)},
-		Links: []ShownLink{}, Messages: []ShownMessage{},
+		Links: []ShownLink{}, Messages: []ShownMessage{}, Mail: showMail(d.Diagnosis), Case: present(d.Asking.Case),
 	}
+	s.Mail.Suppressed = d.Suppressed
 	for _, l := range d.Links {
 		if l.Token == d.Token.ID && (l.Channel == token.Mail || l.Channel == token.MailAgain || l.Channel == token.Admin) {
 			s.Links = append(s.Links, showLink(l))
@@ -129,6 +131,13 @@ func show(env environment.Environment, d Details) Shown {
 		s.Messages = append(s.Messages, showMessage(m))
 	}
 	return s
+}
+
+func showMail(g diagnosis.Diagnosis) ShownMail {
+	return ShownMail{
+		Class: present(string(g.Class)), Family: present(string(g.Family)), Since: present(g.Since),
+		Sentence: present(g.Sentence), Action: present(g.Button.Words),
+	}
 }
 
 func showLink(l Link) ShownLink {

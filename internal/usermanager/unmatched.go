@@ -75,6 +75,24 @@ func unmatched(tx *db.Tx, actor access.Actor, env id.Environment, words string, 
 	return all, nil
 }
 
+// unmatchedOf gives the entry of one asking, whether or not it still stands in the list.
+func unmatchedOf(tx *db.Tx, actor access.Actor, env id.Environment, a Asking) ([]Unmatched, error) {
+	u, err := db.One[Unmatched](tx, "SELECT address_key, address, asked, first_at, last_at FROM unmatched WHERE environment_id = $1 AND address_key = $2", env, a.AddressKey)
+	if errors.Is(err, db.ErrNone) {
+		u, err = Unmatched{Key: a.AddressKey, Address: a.Address, Asked: 1, FirstAt: a.MadeAt, LastAt: a.MadeAt}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if u.Guess, err = guess(tx, env, u.Key); err != nil {
+		return nil, err
+	}
+	if u.Guess != nil && u.Guess.User == actor.User {
+		u.Guess = nil
+	}
+	return []Unmatched{u}, nil
+}
+
 func containsAll(text string, words []string) bool {
 	for _, w := range words {
 		if !strings.Contains(text, w) {

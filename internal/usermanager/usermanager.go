@@ -2,7 +2,8 @@
 // environment: find them, see what happened, create, edit, close and delete.
 //
 // list.go: the list. details.go: one user's page. options.go: what may be done
-// with whom. create.go, edit.go, state.go: changes. unmatched.go: requests that
+// with whom. diagnose.go: why mail does or does not arrive. needs_help.go: the
+// queue of those who are stuck, and case numbers. create.go, edit.go, state.go: changes. unmatched.go: requests that
 // matched nobody, with guess.go. show.go: the form for scripts. Links and
 // tokens are made and shown by recovery, not here.
 package usermanager
@@ -15,6 +16,7 @@ import (
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/notice"
 	"github.com/sparekey/sparekey/internal/password"
+	"github.com/sparekey/sparekey/internal/story"
 	"github.com/sparekey/sparekey/internal/user"
 )
 
@@ -22,6 +24,8 @@ import (
 type UserManager struct {
 	DB     *db.DB
 	Hasher *password.Hasher
+	// Servers tells how the mail servers stand; nil where nobody knows.
+	Servers func() story.Servers
 }
 
 // within tells NotFound to an actor of another environment: what is there is

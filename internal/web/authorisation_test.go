@@ -132,7 +132,12 @@ var theWalk = map[string][]step{
 		onUser(fields("action", "resend-invitation"), 409, 409),
 		onUser(fields("action", "edit"), 403, 303),
 		onUser(fields("action", "delete"), 403, 200),
+		onUser(fields("action", "send-code"), 303, 303),
+		onUser(fields("action", "allow-mail"), 303, 303),
+		onUser(fields("action", "close-case"), 303, 303),
 	),
+	"GET /{environment}/users/{id}/live":  onUser(nil, 200, 200),
+	"GET /{environment}/needs-help":       {{want: answers{toLogin, 403, 200, 200}}},
 	"GET /{environment}/users/{id}/edit":  onUser(nil, 403, 200),
 	"POST /{environment}/users/{id}/edit": onUser(fields("name", "Renamed", "role", "client-admin"), 403, 303),
 	"GET /{environment}/settings":         {{want: answers{toLogin, 403, 403, 200}}},
@@ -275,7 +280,7 @@ func sendRaw(w *testkit.World, method, path string, form url.Values, cookies []*
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(r)
 	require.NoError(w.T, err)
-	_, _ = io.Copy(io.Discard, res.Body)
+	testkit.ReadBody(w.T, res)
 	require.NoError(w.T, res.Body.Close())
 	return res
 }

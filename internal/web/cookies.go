@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/session"
 )
 
 // cookieName gives the name of an environment's cookie. With https it has the
@@ -53,6 +54,7 @@ func (v *visit) cookie(what string) string {
 // resume finds the session of the cookie, if it lives.
 func (v *visit) resume() error {
 	text := v.cookie("")
+	v.live = session.Live{}
 	if text == "" {
 		return nil
 	}

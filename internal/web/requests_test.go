@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"database/sql"
-	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -80,8 +79,7 @@ func send(w *testkit.World, method, address, body string, headers ...string) ans
 	res, err := plainClient.Do(r)
 	require.NoError(w.T, err)
 	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
-	require.NoError(w.T, err)
+	text := testkit.ReadBody(w.T, res)
 	return answer{Status: res.StatusCode, Header: res.Header, Body: string(text)}
 }
 

@@ -59,9 +59,12 @@ func Routes() []Route {
 		{http.MethodPost, "/{environment}/users/approvals", SignedIn, false, (*Door).submitApproval},
 		{http.MethodPost, "/{environment}/users/unmatched", SignedIn, false, (*Door).submitUnmatched},
 		{http.MethodGet, "/{environment}/users/{id}", SignedIn, false, (*Door).showUser},
+		{http.MethodGet, "/{environment}/users/{id}/live", SignedIn, false, (*Door).watchUser},
 		{http.MethodPost, "/{environment}/users/{id}", SignedIn, false, (*Door).submitUserAction},
 		{http.MethodGet, "/{environment}/users/{id}/edit", SignedIn, false, (*Door).showUserEdit},
 		{http.MethodPost, "/{environment}/users/{id}/edit", SignedIn, false, (*Door).submitUserEdit},
+
+		{http.MethodGet, "/{environment}/needs-help", SignedIn, false, (*Door).showNeedsHelp},
 
 		{http.MethodGet, "/operator", Operators, false, (*Door).showConsole},
 		{http.MethodGet, "/operator/{$}", Operators, false, (*Door).showConsole},

@@ -11,6 +11,7 @@ import (
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/mail"
@@ -41,6 +42,9 @@ func (d *Door) showUser(v *visit) error {
 		return err
 	}
 	page := v.userPage(details, v.r.URL.Query().Get("only"))
+	if v.r.Header.Get("X-Fragment") == "user" {
+		return v.show(http.StatusOK, templates.UserPageBody(page))
+	}
 	page.Flash = v.takeFlash().Words
 	return v.show(http.StatusOK, templates.UserPagePage(page))
 }
@@ -49,8 +53,10 @@ func (v *visit) userPage(d usermanager.Details, only string) templates.UserPage 
 	u := d.User
 	page := templates.UserPage{
 		Page: v.page(), ID: string(u.ID), Name: u.Name, Email: u.Email, PendingEmail: u.PendingEmail, Role: u.Role.Words(), State: stateOf(u.State),
-		LastSignIn: u.LastSignInAt, Created: u.MadeAt, Mail: mailHealth(d.Mail), Options: options(d.Options), Token: tokenState(d),
+		LastSignIn: u.LastSignInAt, Created: u.MadeAt, Options: options(d.Options), Token: tokenState(d),
+		Case: d.Asking.Case, Diagnosis: v.card(d),
 	}
+	page.Mail, _ = rowHealth(d.Row)
 	page.Nav.Current = "users"
 	canEnd := slices.Contains(d.Options, access.CancelToken)
 	for _, l := range d.Links {
@@ -151,9 +157,15 @@ func timeline(d usermanager.Details, only string, viewer id.User) []templates.Gr
 		for _, m := range d.Messages {
 			all = append(all, mailEntries(m)...)
 		}
+		for _, l := range d.Looks {
+			all = append(all, lookEntry(l, d))
+		}
 	}
 	if only != "mail" {
 		for _, e := range d.Events {
+			if len(d.Looks) > 0 && (e.Kind == audit.LinkOpened || e.Kind == audit.LinkScanned) {
+				continue // each look is told by itself
+			}
 			if only == "" || security[e.Kind] {
 				all = append(all, describe(e, viewer))
 			}
@@ -194,10 +206,81 @@ func mailEntries(m usermanager.Message) []templates.Entry {
 		words, tone := attemptWords(a)
 		entries = append(entries, templates.Entry{At: a.At, Text: kind + " " + words, More: a.Reply, Tone: tone, Detail: a.Conversation})
 	}
+	for _, r := range m.Reports {
+		words, tone := reportWords(r)
+		entries = append(entries, templates.Entry{At: r.At, Text: kind + ": " + words, More: reportMore(r), Tone: tone, Detail: r.Reply})
+	}
 	if m.State == outbox.NotNeeded {
 		entries = append(entries, templates.Entry{At: m.SettledAt, Text: kind + " not sent: no longer needed", Tone: templates.ToneQuiet})
 	}
 	return entries
+}
+
+// lookEntry tells who looked at a link, as far as one can guess, and how long
+// after its mail was taken.
+func lookEntry(l usermanager.Look, d usermanager.Details) templates.Entry {
+	words, tone := "Link opened", templates.ToneGood
+	vendor := ""
+	if l.Guess.Vendor != "" {
+		vendor = " of " + l.Guess.Vendor
+	}
+	switch {
+	case l.Guess.By == diagnosis.ByScanner && l.Guess.Perhaps():
+		words, tone = "Link opened, perhaps by a link scanner"+vendor, templates.ToneQuiet
+	case l.Guess.By == diagnosis.ByScanner:
+		words, tone = "Link opened by a link scanner"+vendor, templates.ToneQuiet
+	case l.Guess.By == diagnosis.ByPerson && !l.Guess.Perhaps():
+		words = "Link opened by a person"
+	case l.Guess.By == diagnosis.ByPerson:
+		words = "Link opened, perhaps by a person"
+	}
+	more := []string{}
+	if after := d.TakenBefore(l); after > 0 {
+		more = append(more, howLong(after)+" after the mail was taken")
+	}
+	if l.Guess.Sign != "" {
+		more = append(more, l.Guess.Sign)
+	}
+	more = append(more, agent.Words(l.Agent), l.Network)
+	return templates.Entry{At: l.At, Text: words, Tone: tone, More: strings.Join(more, " · ")}
+}
+
+func howLong(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	default:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+}
+
+// reportWords say what came back about a mail.
+func reportWords(r outbox.Report) (words, tone string) {
+	switch r.Kind {
+	case "bounce":
+		return "came back: " + strings.ToLower(healthWords[diagnosis.Class(r.Class)]), templates.ToneBad
+	case "complaint":
+		return "reported as spam", templates.ToneBad
+	case "delay":
+		return "still on its way", templates.ToneWait
+	case "delivered":
+		return "reported delivered", templates.ToneGood
+	default:
+		return "answered by the mailbox itself", templates.ToneQuiet
+	}
+}
+
+func reportMore(r outbox.Report) string {
+	var parts []string
+	if r.Reporter != "" {
+		parts = append(parts, "says "+r.Reporter)
+	}
+	if r.Source != "mail" {
+		parts = append(parts, "by way of "+r.Source)
+	}
+	return strings.Join(append(parts, strings.TrimSpace(r.Status)), " · ")
 }
 
 func attemptWords(a outbox.Attempt) (words, tone string) {

@@ -41,6 +41,19 @@ func (d *Door) submitUserAction(v *visit) error {
 	case templates.ActionEndLink:
 		_, err := d.Recovery.EndLink(ctx, actor, v.env, userID, v.form.Get("link"))
 		return v.done(userID, "The link is ended.", err)
+	case templates.ActionSendCode:
+		u, err := d.Recovery.SendCode(ctx, actor, v.env, userID)
+		return v.done(userID, "A mail with the code alone is on its way to "+u.Email+".", err)
+	case templates.ActionCloseCase:
+		u, err := d.UserManager.CloseCase(ctx, actor, v.env, userID)
+		if err != nil {
+			return err
+		}
+		v.flash(flash{Words: u.Name + " is taken off the list."})
+		return v.redirect(v.at("needs-help"))
+	case templates.ActionAllowMail:
+		u, err := d.UserManager.AllowMail(ctx, actor, v.env, userID)
+		return v.done(userID, "Mail may go to "+u.Email+" again.", err)
 	case templates.ActionEdit:
 		if _, err := d.editable(v); err != nil {
 			return err

@@ -64,6 +64,9 @@ func (v *visit) userManager(f user.Filter, list usermanager.Page) templates.User
 			ID: string(a.ID), UserID: string(a.User.ID), UserName: a.User.Name, AskedBy: a.AskedByName, AskedAt: a.AskedAt,
 		})
 	}
+	if list.Asking != nil {
+		page.Asking = templates.Asking{Case: list.Asking.Case, Address: list.Asking.Address, At: list.Asking.MadeAt, Somebody: len(list.Rows) > 0}
+	}
 	for _, u := range list.Unmatched {
 		page.Unmatched = append(page.Unmatched, unmatchedRow(u))
 	}
@@ -79,9 +82,10 @@ func unmatchedRow(u usermanager.Unmatched) templates.UnmatchedRow {
 }
 
 func (v *visit) row(r usermanager.Row) templates.UserRow {
+	health, why := rowHealth(r)
 	return templates.UserRow{
 		ID: string(r.User.ID), Name: r.User.Name, Email: r.User.Email, Role: r.User.Role.Words(), State: stateOf(r.User.State),
-		Off: r.User.State == user.Deactivated, Self: r.Self, LastSignIn: r.User.LastSignInAt, Mail: mailHealth(r.Mail), Options: options(r.Options),
+		Off: r.User.State == user.Deactivated, Self: r.Self, LastSignIn: r.User.LastSignInAt, Mail: health, Why: why, Options: options(r.Options),
 	}
 }
 

@@ -69,11 +69,23 @@ func (v *visit) page() templates.Page {
 			Name: v.live.Name, Role: v.live.Role.Words(),
 			Users:    access.May(actor, v.env.ID, access.OpenUserManager),
 			Settings: access.May(actor, v.env.ID, access.ChangeSettings),
-			Help:     true,
 			Console:  access.May(actor, v.env.ID, access.OpenConsole),
+			Help:     true,
+		}
+		if p.Nav.Users {
+			p.Nav.NeedsHelp, p.Nav.NeedsHelpCount = true, v.waitingForHelp(actor)
 		}
 	}
 	return p
+}
+
+// waitingForHelp counts the queue for the badge; a page is not worth losing over it.
+func (v *visit) waitingForHelp(actor access.Actor) int {
+	n, err := v.d.UserManager.Waiting(v.ctx(), actor, v.env)
+	if err != nil {
+		v.d.Log.Warn("count those who need help", logAttrs(v, err)...)
+	}
+	return n
 }
 
 // refused is page with the reasons of a fault beside their fields.

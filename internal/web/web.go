@@ -16,6 +16,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/account"
 	"github.com/sparekey/sparekey/internal/console"
+	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/doctor"
 	"github.com/sparekey/sparekey/internal/help"
 	"github.com/sparekey/sparekey/internal/recovery"
@@ -33,15 +34,18 @@ type Door struct {
 	Account     *account.Account
 	UserManager *usermanager.UserManager
 	Settings    *settings.Settings
-	Help        *help.Help
 	Console     *console.Console
 	Doctor      *doctor.Doctor
+	Delivery    *delivery.Delivery
+	Help        *help.Help
 
 	URL            *url.URL       // the public address; every link is built from it
 	Sender         string         // the address our mails come from
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Clock          func() time.Time
 	Log            *slog.Logger
+	// Stopping ends when the server shuts down: pages that are watched let go.
+	Stopping <-chan struct{}
 	// Ready tells whether requests can be served, for /readyz.
 	Ready func(ctx context.Context) error
 	// Observe is told of every answer, for metrics; it may be nil.
@@ -67,6 +71,7 @@ func (d *Door) Handler() http.Handler {
 	top.HandleFunc("GET /livez", d.livez)
 	top.HandleFunc("GET /readyz", d.readyz)
 	top.HandleFunc("GET /.well-known/change-password", d.rootChangePassword)
+	top.HandleFunc("POST /mail-events/{provider}", d.mailEvents)
 	top.HandleFunc("GET /{$}", d.root)
 	top.HandleFunc("/", d.environments)
 	return d.around(top)

@@ -44,6 +44,8 @@ var eventWords = map[audit.Kind]struct{ text, tone string }{
 	audit.ApprovalGiven:    {"WHO agreed", templates.ToneWait},
 	audit.ApprovalDeclined: {"WHO declined", templates.ToneQuiet},
 	audit.Activated:        {"Activated by WHO", templates.ToneGood},
+	audit.CaseClosed:       {"Taken off the list of those who need help by WHO", templates.ToneQuiet},
+	audit.MailAllowed:      {"Mail to this address allowed again by WHO", templates.ToneWait},
 	audit.MailStopped:      {"No more mail goes to this address", templates.ToneBad},
 }
 

@@ -216,6 +216,40 @@
     form.addEventListener("submit", () => { clearTimeout(wait); if (running) running.abort(); });
   };
 
+  // A page that is watched is fetched again when the server says that something
+  // happened. What is open stays open; nothing moves under a hand at work.
+  const watch = () => {
+    const body = $("[data-watch]");
+    if (!body || !window.EventSource) return;
+    let due = false, running = false;
+    const busy = () => body.contains(document.activeElement) && document.activeElement.matches("select, input, textarea");
+    const open = () => all("details", body).map((d) => d.open);
+    const run = async () => {
+      if (!due || running || busy()) return;
+      due = false; running = true;
+      try {
+        const answer = await fetch(location.href, { headers: { "X-Fragment": "user" }, credentials: "same-origin" });
+        if (answer.ok && !answer.redirected) {
+          const was = open(), html = await answer.text(), focus = document.activeElement && document.activeElement.id;
+          if (busy()) { due = true; return; }
+          body.innerHTML = html;
+          const now = all("details", body), shift = now.length - was.length;
+          // New entries come first, so what was open counts from the end.
+          now.forEach((d, i) => { d.open = Boolean(was[i - shift]); });
+          const since = String(performance.now());
+          all("time[data-ago]", body).forEach((el) => { el.dataset.since = since; });
+          times(body);
+          if (focus && document.getElementById(focus)) document.getElementById(focus).focus({ preventScroll: true });
+          say("Something new happened; the page is up to date.");
+        }
+      } catch (problem) { due = true; } finally { running = false; }
+    };
+    const line = new EventSource(body.dataset.watch);
+    line.addEventListener("changed", () => { due = true; run(); });
+    body.addEventListener("focusout", () => setTimeout(run, 50));
+    addEventListener("pagehide", () => line.close());
+  };
+
   // A field that is refused takes the focus when its line in the summary is chosen;
   // the summary itself has it when the page opens, also in older browsers.
   const summary = $("#summary");
@@ -225,5 +259,5 @@
   const here = $(".bar-nav [aria-current]");
   if (here) here.parentElement.scrollLeft = here.offsetLeft - 40;
 
-  secrets(); carried(); countdowns(); waits(); strength(); times(document); live();
+  secrets(); carried(); countdowns(); waits(); strength(); times(document); live(); watch();
 })();

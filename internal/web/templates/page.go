@@ -74,6 +74,9 @@ const (
 	ActionActivate         = "activate"
 	ActionDelete           = "delete"
 	ActionEndLink          = "end-link" // with field "link"
+	ActionCloseCase        = "close-case"
+	ActionAllowMail        = "allow-mail"
+	ActionSendCode         = "send-code"
 )
 
 // Tones colour a mark; the words beside it carry the meaning.

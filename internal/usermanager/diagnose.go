@@ -1,0 +1,185 @@
+package usermanager
+
+import (
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/diagnosis"
+	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/story"
+	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/user"
+)
+
+// Look is one opening of a link and the guess who looked.
+type Look struct {
+	token.Look
+	Channel token.Channel
+	Guess   diagnosis.Guess
+}
+
+// elsewhereFor is how long an asking with another address is worth a word.
+const elsewhereFor = 24 * time.Hour
+
+// diagnosed is a diagnosis, and whether the address gets mail at all.
+type diagnosed struct {
+	diagnosis.Diagnosis
+	suppressed bool
+}
+
+// diagnose says of each of these users how the newest recovery stands. For one
+// alone it also looks whether somebody asked with another address.
+func (m *UserManager) diagnose(tx *db.Tx, env environment.Environment, users []user.User) (map[id.User]diagnosed, error) {
+	var servers story.Servers
+	if m.Servers != nil {
+		servers = m.Servers()
+	}
+	people := make([]story.Person, len(users))
+	for i, u := range users {
+		people[i] = story.Person{ID: u.ID, Name: u.Name, Email: u.Email, EmailKey: u.EmailKey, LastSignInAt: u.LastSignInAt}
+	}
+	stories, err := story.Of(tx, env, people, servers)
+	if err != nil {
+		return nil, err
+	}
+	if len(users) == 1 {
+		if err := askedElsewhere(tx, env.ID, users[0], stories); err != nil {
+			return nil, err
+		}
+	}
+	all := map[id.User]diagnosed{}
+	for _, u := range users {
+		if s, ok := stories[u.ID]; ok {
+			s.Guess = likelyAddress(u)
+			all[u.ID] = diagnosed{Diagnosis: diagnosis.Judge(s, tx.Now()), suppressed: s.Suppressed != nil}
+		}
+	}
+	return all, nil
+}
+
+// askedElsewhere adds the newest asking of the last day for an address that is
+// nobody's and near the user's own, unless the user asked rightly since.
+func askedElsewhere(tx *db.Tx, env id.Environment, u user.User, stories map[id.User]diagnosis.Story) error {
+	strays, err := db.All[Unmatched](tx, `SELECT address_key, address, asked, first_at, last_at FROM unmatched
+		WHERE environment_id = $1 AND last_at > $2 ORDER BY last_at DESC, address_key LIMIT $3`, env, tx.Now().Add(-elsewhereFor), mostUnmatched)
+	if err != nil {
+		return err
+	}
+	s, ok := stories[u.ID]
+	for _, stray := range strays {
+		if cost, _ := compare(stray.Key, u.EmailKey); cost >= tooFar {
+			continue
+		}
+		if !ok {
+			s = diagnosis.Story{Name: u.Name, Address: u.Email}
+		}
+		if len(s.Mails) == 0 || s.Mails[0].QueuedAt.Before(stray.LastAt) {
+			s.AskedElsewhere = &diagnosis.Elsewhere{Address: stray.Address, At: stray.LastAt}
+			stories[u.ID] = s
+		}
+		return nil
+	}
+	return nil
+}
+
+// mailboxProviders are the mail domains that people mistype most.
+var mailboxProviders = []string{
+	"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com", "aol.com", "gmx.de", "gmx.net",
+	"web.de", "t-online.de", "orange.fr", "free.fr", "laposte.net", "libero.it", "protonmail.com", "proton.me", "qq.com", "163.com",
+	"mail.ru", "yandex.ru", "comcast.net", "verizon.net", "btinternet.com", "hotmail.co.uk", "yahoo.co.uk", "hotmail.fr", "yahoo.fr",
+}
+
+// likelyAddress gives what an address was probably meant to be, or "": its domain
+// is a letter or two away from a large one, or the part before the @ from the
+// person's own name.
+func likelyAddress(u user.User) string {
+	local, domain, _ := strings.Cut(u.EmailKey, "@")
+	for _, known := range mailboxProviders {
+		if domain == known {
+			break
+		}
+		if d := distance(domain, known); d == 1 || d == 2 && len(known) > 8 {
+			return local + "@" + known
+		}
+	}
+	words := strings.Fields(address.Fold(u.Name))
+	if len(words) < 2 {
+		return ""
+	}
+	first, last := words[0], words[len(words)-1]
+	for _, form := range []string{first + "." + last, first + last, last + "." + first, first[:1] + "." + last, first + "_" + last, first + "-" + last} {
+		if d := distance(local, form); d == 0 {
+			return ""
+		} else if (d == 1 || d == 2) && len(form) > 6 {
+			return form + "@" + domain
+		}
+	}
+	return ""
+}
+
+// readLooks adds the openings of the links and says of each who it was, and of
+// each link when first a person and first a scanner came.
+func (d *Details) readLooks(tx *db.Tx, env id.Environment, links []token.Link) error {
+	ids := make([]string, len(links))
+	channel := map[string]token.Channel{}
+	for i, l := range links {
+		ids[i], channel[l.ID] = l.ID, l.Channel
+	}
+	found, err := token.Looks(tx, env, ids)
+	if err != nil {
+		return err
+	}
+	of := map[string][]diagnosis.Open{}
+	for _, l := range found {
+		of[l.Link] = append(of[l.Link], story.Open(l))
+	}
+	accepted := map[string]time.Time{}
+	for _, m := range d.Messages {
+		if m.link != "" {
+			accepted[m.link] = m.AcceptedAt
+		}
+	}
+	first := map[string]*Link{}
+	for i := range d.Links {
+		first[d.Links[i].Ref] = &d.Links[i]
+	}
+	cleared := map[string]bool{}
+	for _, l := range found {
+		guess := diagnosis.Look(story.Open(l), diagnosis.Around{AcceptedAt: accepted[l.Link], Opens: of[l.Link], Now: tx.Now()})
+		d.Looks = append(d.Looks, Look{Look: l, Channel: channel[l.Link], Guess: guess})
+		line := first[token.Ref(token.Link{ID: l.Link})]
+		if line == nil {
+			continue
+		}
+		if !cleared[line.Ref] { // what the openings say counts more than the first impression
+			line.OpenedAt, line.ScannedAt, cleared[line.Ref] = time.Time{}, time.Time{}, true
+		}
+		switch {
+		case guess.By == diagnosis.ByScanner && line.ScannedAt.IsZero():
+			line.ScannedAt = l.At
+		case guess.By != diagnosis.ByScanner && line.OpenedAt.IsZero():
+			line.OpenedAt = l.At
+		}
+	}
+	return nil
+}
+
+// TakenBefore is how long before a look a server had taken the link's mail; 0 if
+// none had.
+func (d Details) TakenBefore(l Look) time.Duration {
+	for _, m := range d.Messages {
+		if m.link == l.Link && !m.AcceptedAt.IsZero() {
+			return l.At.Sub(m.AcceptedAt)
+		}
+	}
+	return 0
+}
+
+// CanAllowMail tells whether the actor may let mail go to the address again.
+func (r Row) CanAllowMail(actor access.Actor, env environment.Environment) bool {
+	return access.MayOn(actor, env.ID, access.AllowMail, r.User.Target())
+}

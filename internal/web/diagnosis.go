@@ -1,0 +1,118 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/diagnosis"
+	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/usermanager"
+	"github.com/sparekey/sparekey/internal/web/templates"
+)
+
+// healthWords are the classes in the few words that fit beside a dot.
+var healthWords = map[diagnosis.Class]string{
+	diagnosis.NoSuchMailbox: "No such mailbox", diagnosis.MailboxDisabled: "Mailbox switched off", diagnosis.MailboxMoved: "Mailbox has moved",
+	diagnosis.NoSuchDomain: "No such mail domain", diagnosis.DomainTakesNoMail: "Domain takes no mail", diagnosis.MailboxFull: "Mailbox full",
+	diagnosis.RefusedByRecipient: "Takes no mail from us", diagnosis.Suppressed: "No mail is sent there", diagnosis.Complaint: "Reported as spam",
+	diagnosis.RefusedReputation: "Refused: our server is not trusted", diagnosis.RefusedAuthentication: "Refused: not proven to be ours",
+	diagnosis.RefusedPolicy: "Refused by a rule there", diagnosis.RelayDenied: "Refused: not their domain", diagnosis.SenderRefused: "Refused: our sender address",
+	diagnosis.OwnSetup: "Our mail set-up fails", diagnosis.RefusedContent: "Stopped by a filter", diagnosis.TooLarge: "Found too large",
+	diagnosis.Greylisted: "Waiting: asked to come back", diagnosis.RateLimited: "Waiting: taken slowly", diagnosis.ReceiverTrouble: "Waiting: trouble there",
+	diagnosis.Unreachable: "Waiting: no answer there", diagnosis.TLSFailed: "No secure connection", diagnosis.GaveUp: "Given up",
+	diagnosis.Delayed: "Delayed on the way", diagnosis.Delivered: "Reported delivered", diagnosis.AutoReply: "Answered by itself",
+	diagnosis.Unknown: "An answer we do not know", diagnosis.Queued: "About to be sent", diagnosis.Deferred: "Waiting", diagnosis.Stuck: "Stuck in our server",
+	diagnosis.NoMailServer: "No mail server is set up", diagnosis.AllServersDown: "No mail leaves", diagnosis.Accepted: "Taken by their server",
+	diagnosis.NotOpened: "Never opened", diagnosis.ScannerOnly: "Opened by a filter only", diagnosis.Opened: "Link opened",
+	diagnosis.FormRefused: "New password refused", diagnosis.Used: "New password set", diagnosis.AskedElsewhere: "Asked with another address",
+}
+
+// fine are the classes that are no trouble, and need no word in a list.
+var fine = map[diagnosis.Class]string{
+	diagnosis.Queued: templates.ToneQuiet, diagnosis.Accepted: templates.ToneGood, diagnosis.Opened: templates.ToneGood,
+	diagnosis.Used: templates.ToneGood, diagnosis.Delivered: templates.ToneGood,
+}
+
+// toneOf colours a diagnosis: bad where waiting does not help.
+func toneOf(g diagnosis.Diagnosis) string {
+	if t, ok := fine[g.Class]; ok {
+		return t
+	}
+	switch g.Class {
+	case diagnosis.NotOpened, diagnosis.ScannerOnly, diagnosis.FormRefused, diagnosis.AutoReply, diagnosis.Delayed, diagnosis.Deferred,
+		diagnosis.AskedElsewhere, diagnosis.Unknown:
+		return templates.ToneWait
+	}
+	if g.Family == diagnosis.FamilyTemporary && g.Class != diagnosis.GaveUp && g.Class != diagnosis.TLSFailed {
+		return templates.ToneWait
+	}
+	return templates.ToneBad
+}
+
+// rowHealth is the dot and words of a row, and the sentence where it is trouble.
+func rowHealth(r usermanager.Row) (templates.MailHealth, string) {
+	g := r.Diagnosis
+	if g.Class == "" {
+		return mailHealth(r.Mail), ""
+	}
+	h := templates.MailHealth{Tone: toneOf(g), Words: healthWords[g.Class]}
+	if _, ok := fine[g.Class]; ok {
+		return h, ""
+	}
+	return h, g.Sentence
+}
+
+// card is the diagnosis above the timeline: one sentence, one action. What the
+// actor may not do is not offered.
+func (v *visit) card(d usermanager.Details) templates.Diagnosis {
+	g := d.Diagnosis
+	if g.Class == "" {
+		return templates.Diagnosis{}
+	}
+	c := templates.Diagnosis{Tone: toneOf(g), Sentence: g.Sentence, Details: g.Reply, Class: string(g.Class)}
+	may := func(a access.Action) bool { return slices.Contains(d.Options, a) }
+	switch g.Button.Step {
+	case diagnosis.StepCorrect:
+		if may(access.EditUser) {
+			c.Button, c.URL = g.Button.Words, v.at("users", string(d.User.ID), "edit")
+		}
+	case diagnosis.StepTell:
+		c.Button, c.Text = g.Button.Words, v.whereToLook(d)
+	case diagnosis.StepExplain:
+		c.Button, c.Text = g.Button.Words, v.passwordRule(d)
+	case diagnosis.StepSendCode:
+		if may(access.SendResetLink) {
+			c.Button, c.Action = g.Button.Words, templates.ActionSendCode
+		}
+	case diagnosis.StepSendTo:
+		if may(access.SendResetLink) {
+			c.Button, c.Action = g.Button.Words, templates.ActionSendResetLink
+		}
+	case diagnosis.StepAskOther:
+		c.More = g.Button.Words + "."
+	}
+	if c.Button == "" && c.More == "" && g.Button.Step != diagnosis.StepNone && may(access.ResetPassword) {
+		c.Button, c.Action = g.Button.Words, templates.ActionResetPassword
+		if g.Button.Step == diagnosis.StepCorrect { // for a help desk, which corrects nothing
+			c.Button = "Give a link by phone"
+		}
+	}
+	if d.Suppressed && d.CanAllowMail(v.actor(), v.env) {
+		c.Second, c.SecondAction = "Allow mail to this address again", templates.ActionAllowMail
+		c.More = "Nothing is mailed to this address until it is corrected or you allow it again."
+	}
+	return c
+}
+
+// whereToLook is a text ready to send to somebody whose mail was taken and not opened.
+func (v *visit) whereToLook(d usermanager.Details) string {
+	return fmt.Sprintf("Hello %s,\n\na mail to set a new password for %s is on its way to %s. Please look in your spam or junk folder, or search your mail for:\n\nSubject: %s\nFrom: %s\n\nIf it is nowhere, call me and I give you a link another way.\n\n%s",
+		d.User.Name, v.env.Name, d.User.Email, mail.Subject(mail.Reset, v.env.Name), v.d.Sender, v.live.Name)
+}
+
+// passwordRule is a text ready to send to somebody whose new password was refused.
+func (v *visit) passwordRule(d usermanager.Details) string {
+	return fmt.Sprintf("Hello %s,\n\nyour link still works; only the new password was not taken. It needs at least %d characters, and it must not be one that is known from leaks or made of your own name or address. Three unrelated words with spaces between them are long enough and easy to remember. Open the link in the mail again and try another one.\n\n%s",
+		d.User.Name, v.env.Policy.PasswordMinLength, v.live.Name)
+}

@@ -57,6 +57,7 @@ type commands struct {
 	Reset       resetCommands       `cmd:"" help:"Help a user who cannot reset the password."`
 	Keys        keysCommands        `cmd:"" help:"Look after the keys that sign links."`
 	DKIM        dkimCommands        `cmd:"" name:"dkim" help:"Look after the keys that sign mails."`
+	Help        helpCommands        `cmd:"" help:"See what readers say of the help articles."`
 	Doctor      doctorCommand       `cmd:"" help:"Look for what is wrong, above all with mail, and say what to do."`
 	Version     versionCommand      `cmd:"" help:"Print version, commit and Go version."`
 }

@@ -31,14 +31,22 @@ func newRelay(c *Core) (*relay.Relay, error) {
 	return relay.New(relay.Options{Servers: servers, Hello: c.Config.URL.Hostname(), MaxConns: sendAtOnce, Clock: c.Clock}), nil
 }
 
-func newDelivery(c *Core, r *relay.Relay, m *metrics) *delivery.Delivery {
+func newDelivery(c *Core, r *relay.Relay, m *metrics) (*delivery.Delivery, error) {
 	_, host, _ := strings.Cut(c.Config.MailFrom.Address, "@")
-	return &delivery.Delivery{
+	posting, err := providers(c)
+	if err != nil {
+		return nil, err
+	}
+	d := &delivery.Delivery{
 		DB: c.DB, Ring: c.Ring, Relay: r, URL: c.Config.URL, Host: host,
 		From:    mail.Party{Name: c.Config.MailFrom.Name, Address: c.Config.MailFrom.Address},
 		Signer:  newSigner(c),
-		Observe: m.mail,
+		Observe: m.mail, Providers: posting, ObserveEvent: m.mailEvent,
 	}
+	if c.Config.BounceListen != "" {
+		d.BounceDomain = c.Config.BounceDomain
+	}
+	return d, nil
 }
 
 func pools(c *Core, d *delivery.Delivery) []*outbox.Pool {

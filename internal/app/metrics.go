@@ -24,6 +24,8 @@ type metrics struct {
 	requests *prometheus.HistogramVec
 	mails    *prometheus.CounterVec
 	sending  *prometheus.HistogramVec
+	returned *prometheus.CounterVec
+	events   *prometheus.CounterVec
 }
 
 func newMetrics(d *db.DB) *metrics {
@@ -39,8 +41,14 @@ func newMetrics(d *db.DB) *metrics {
 		sending: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "sparekey_mail_attempt_seconds", Help: "Time of a conversation with a mail server.", Buckets: prometheus.ExponentialBuckets(.0005, 3, 12),
 		}, []string{"outcome"}),
+		returned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sparekey_returned_mails_total", Help: "Mails to our return paths, by what they are and what became of them.",
+		}, []string{"kind", "verdict"}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sparekey_mail_events_total", Help: "Events of mail providers, by provider and what became of them.",
+		}, []string{"provider", "verdict"}),
 	}
-	m.registry.MustRegister(m.requests, m.mails, m.sending, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.requests, m.mails, m.sending, m.returned, m.events, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), waiting(d, outbox.Resolve), waiting(d, outbox.Send))
 	return m
 }

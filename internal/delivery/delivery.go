@@ -5,7 +5,8 @@
 // so no secret lies in the database and a second try mails the same link.
 //
 // delivery.go: from the job to the servers. settle.go: what an answer means for
-// the message. follow.go: what it means for the address and the person.
+// the message. returned.go and events.go: what comes back, news.go: what that
+// means. follow.go: no more mail to an address, help for a person.
 package delivery
 
 import (
@@ -17,11 +18,13 @@ import (
 
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/mailevent"
 	"github.com/sparekey/sparekey/internal/notice"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
@@ -43,8 +46,12 @@ type Delivery struct {
 	// BounceDomain is where returned mail comes in; without it the sender's own
 	// address is the return path, and nothing that comes there is believed.
 	BounceDomain string
+	// Providers are the mail providers that may post events, by name.
+	Providers map[string]mailevent.Source
 	// Observe is told of every attempt, for metrics; it may be nil.
 	Observe func(kind mail.Kind, a relay.Attempt)
+	// ObserveEvent is told what became of each event of a provider; it may be nil.
+	ObserveEvent func(provider string, v Verdict)
 }
 
 // letter is a message with everything it speaks of.
@@ -112,9 +119,13 @@ func (d *Delivery) letter(ctx context.Context, l letter) (relay.Envelope, []byte
 		e.From = local + "@" + d.BounceDomain
 	}
 	raw, err := d.render(ctx, l)
-	if err == nil {
-		raw, err = d.sign(ctx, l, raw)
+	if err != nil {
+		return e, nil, err
 	}
+	if d.MayPost(mailevent.Postmark) {
+		raw = append([]byte(mailevent.ReferenceHeader+": "+string(l.message.ID)+"\r\n"), raw...)
+	}
+	raw, err = d.sign(ctx, l, raw)
 	return e, raw, err
 }
 
@@ -157,6 +168,23 @@ func (l letter) needed(now time.Time) bool {
 	return l.message.Link == "" || token.Judge(l.token, l.link, now) == token.Works
 }
 
+// hasCode tells whether the mail has a code that does the same as its link.
+func (l letter) hasCode() bool { return l.link.Purpose == secret.Reset }
+
+// tooMuch tells whether the last server that answered refused what the mail
+// holds: then it goes once more, in its shortest form.
+func (l letter) tooMuch() bool {
+	if len(l.earlier) == 0 {
+		return false
+	}
+	last := l.earlier[len(l.earlier)-1]
+	return last.Outcome == string(relay.Permanent) && aboutContent(diagnosis.Class(last.Class))
+}
+
+func aboutContent(c diagnosis.Class) bool {
+	return c == diagnosis.RefusedContent || c == diagnosis.TooLarge
+}
+
 func (d *Delivery) render(ctx context.Context, l letter) ([]byte, error) {
 	detail := notice.ReadDetail(l.message.Detail)
 	data := mail.Data{
@@ -172,7 +200,8 @@ func (d *Delivery) render(ctx context.Context, l letter) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if l.link.Purpose == secret.Reset {
+	if l.hasCode() {
+		data.CodeOnly = l.tooMuch()
 		if data.Code, err = d.code(ctx, l); err != nil {
 			return nil, err
 		}

@@ -65,9 +65,10 @@ func words(a relay.Attempt) string {
 }
 
 // judge says how a message stands after its last attempt. What went wrong on
-// our own way, before the recipient was named, is tried again soon; what was
-// said about the mail, when its class says so. An unknown outcome is tried again
-// too: better twice, with the same Message-ID, than never.
+// our own way, before the recipient was named, is tried again soon, whatever the
+// code: our servers get repaired. What was said about the mail is tried again as
+// its class says. An unknown outcome is tried again too: better twice, with the
+// same Message-ID, than never.
 func (d *Delivery) judge(l letter, j outbox.Job, last relay.Attempt, f diagnosis.Finding) verdict {
 	v := verdict{state: outbox.Deferred, pause: outbox.Backoff(j.Tries), found: f}
 	switch {
@@ -76,15 +77,41 @@ func (d *Delivery) judge(l letter, j outbox.Job, last relay.Attempt, f diagnosis
 		return v
 	case last.Outcome == relay.Unknown:
 		v.pause = max(v.pause, unknownPause)
-	case last.Outcome == relay.Permanent && f.Class == diagnosis.OwnSetup:
-		// It is our server that must be put right, and then the mail still goes.
-	case last.Outcome == relay.Permanent:
-		v.state = outbox.Refused
+	case last.Server == "" && last.Outcome == relay.Permanent:
+		v.state = outbox.Refused // what no server would take reached none
+	case !aboutTheMail(last) || f.Class == diagnosis.OwnSetup:
+	case last.Outcome == relay.Permanent && aboutContent(f.Class):
+		if !l.hasCode() || l.tooMuch() {
+			v.state = outbox.Refused
+		}
+	case last.Outcome == relay.Permanent && f.Class == diagnosis.Unknown:
+		v.state = outbox.Refused // a no we do not understand is still a no
+	default:
+		pause, again := f.RetryAfter(l.met(f.Class) + 1)
+		switch {
+		case again:
+			v.pause = pause
+		case last.Outcome == relay.Permanent:
+			v.state = outbox.Refused
+		default:
+			v.state = outbox.GivenUp
+		}
 	}
 	if v.state == outbox.Deferred && d.tooOld(l) {
 		v.state = outbox.GivenUp
 	}
 	return v
+}
+
+// met counts how often the mail met an answer of this class before.
+func (l letter) met(c diagnosis.Class) int {
+	n := 0
+	for _, a := range l.earlier {
+		if a.Class == string(c) {
+			n++
+		}
+	}
+	return n
 }
 
 func (d *Delivery) tooOld(l letter) bool { return d.DB.Now().Sub(l.message.MadeAt) > giveUpAfter }
@@ -148,7 +175,7 @@ func follow(tx *db.Tx, env id.Environment, m outbox.Message, v verdict) error {
 	case outbox.Held:
 		return needsHelp(tx, env, m, cases.Stopped)
 	case outbox.Refused:
-		if v.found.Hard {
+		if v.found.Suppresses() {
 			if err := stopMail(tx, env, m, v.found, ""); err != nil {
 				return err
 			}

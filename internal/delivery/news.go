@@ -1,0 +1,140 @@
+package delivery
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/sparekey/sparekey/internal/alarm"
+	"github.com/sparekey/sparekey/internal/cases"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/diagnosis"
+	"github.com/sparekey/sparekey/internal/dsn"
+	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/token"
+)
+
+// Verdict is what became of news.
+type Verdict string
+
+// The verdicts.
+const (
+	Taken     Verdict = "taken"
+	Replayed  Verdict = "replayed"  // the same was taken before
+	Forged    Verdict = "forged"    // nothing proves that it is about a mail of ours
+	Late      Verdict = "late"      // the mail is too old for it
+	Unmatched Verdict = "unmatched" // its mail is not known, or no longer
+	Ignored   Verdict = "ignored"   // it says nothing we keep
+)
+
+// Took tells what came and what became of it.
+type Took struct {
+	Kind    dsn.Kind
+	Verdict Verdict
+}
+
+// believedFor is how long after a mail left news about it are believed. Servers
+// try for five days (RFC 5321 section 4.5.4.1), and a forward may begin anew.
+const believedFor = 7 * 24 * time.Hour
+
+// news is what a returned mail or an event of a provider says about one mail.
+type news struct {
+	report   outbox.Report
+	found    diagnosis.Finding
+	provider string // whose own list keeps the address, or ""
+}
+
+// take keeps news about a message and draws the consequences.
+func take(tx *db.Tx, env id.Environment, m outbox.Message, n news) (Verdict, error) {
+	left := m.AcceptedAt
+	if left.IsZero() { // its outcome was unknown, and this is the answer
+		left = m.MadeAt
+	}
+	if tx.Now().Sub(left) > believedFor {
+		return Late, nil
+	}
+	r := n.report
+	r.Message, r.User = m.ID, m.User
+	r.Class, r.Hard, r.Code, r.Status, r.Reply = string(n.found.Class), n.found.Hard, n.found.Code, n.found.Enhanced, n.found.Reply
+	if r.At.Before(m.MadeAt) || r.At.After(tx.Now()) { // who reports has another clock, or none
+		r.At = tx.Now()
+	}
+	fresh, err := outbox.RecordReport(tx, env, r)
+	if err != nil || !fresh {
+		return Replayed, err
+	}
+	err = alarm.Notice(tx, alarm.Answer{Finding: n.found, Server: r.Reporter, Domain: domainOf(m.ToEmail)})
+	if err != nil {
+		return Taken, err
+	}
+	return Taken, heed(tx, env, m, n)
+}
+
+// heed draws the consequences of news. A mail whose link a person opened before
+// did arrive: what comes back then is about a copy or a forward.
+func heed(tx *db.Tx, env id.Environment, m outbox.Message, n news) error {
+	switch dsn.Kind(n.report.Kind) {
+	case dsn.Complaint:
+		if err := stopMail(tx, env, m, n.found, n.provider); err != nil {
+			return err
+		}
+		return needsHelp(tx, env, m, cases.Bounced)
+	case dsn.Bounce, dsn.Delay:
+		arrived, err := opened(tx, env, m)
+		if err != nil || arrived {
+			return err
+		}
+		if dsn.Kind(n.report.Kind) == dsn.Delay {
+			return needsHelp(tx, env, m, cases.Waiting)
+		}
+		if n.found.Suppresses() && n.aboutTheAddress(m.ToEmail) {
+			if err := stopMail(tx, env, m, n.found, n.provider); err != nil {
+				return err
+			}
+		}
+		return needsHelp(tx, env, m, cases.Bounced)
+	}
+	return nil
+}
+
+// opened tells whether a person opened a link of the mail.
+func opened(tx *db.Tx, env id.Environment, m outbox.Message) (bool, error) {
+	for _, link := range []string{m.Link, m.NotMe} {
+		if link == "" {
+			continue
+		}
+		l, err := token.FindLink(tx, env, link)
+		if err != nil && !errors.Is(err, db.ErrNone) {
+			return false, err
+		}
+		if err == nil && !l.OpenedAt.IsZero() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// aboutTheAddress tells whether the mailbox that failed is the one we wrote to,
+// and not one that it forwards to. Servers rewrite within their own domain; and
+// where no mailbox is named, the return path says whose it is.
+func (n news) aboutTheAddress(to string) bool {
+	failed := n.report.Recipient
+	if !strings.Contains(failed, "@") {
+		return true
+	}
+	failed, to = addressKey(failed), addressKey(to)
+	if failed == to {
+		return true
+	}
+	local, domain := cut(failed)
+	ours, home := cut(to)
+	return local == ours && (within(domain, home) || within(home, domain))
+}
+
+func cut(key string) (local, domain string) {
+	at := strings.LastIndexByte(key, '@')
+	return key[:at], key[at+1:]
+}
+
+func within(domain, other string) bool { return strings.HasSuffix(domain, "."+other) }

@@ -69,11 +69,14 @@ func endIfGone(tx *db.Tx, j outbox.Job, err error) error {
 // resolveWaiting does now what still waits for an address, so that an answered
 // asking is visible to the admin who looks next.
 func (r *Recovery) resolveWaiting(tx *db.Tx, env environment.Environment, key string) error {
+	// Put in order here: asked to do it, SQLite would walk all requests of the
+	// environment by their age instead of the few that wait for this address.
 	waiting, err := db.All[Request](tx, `SELECT id, address, address_key, network, agent, made_at FROM requests
-		WHERE environment_id = $1 AND address_key = $2 AND resolved_at IS NULL ORDER BY made_at LIMIT 100`, env.ID, key)
+		WHERE environment_id = $1 AND address_key = $2 AND resolved_at IS NULL LIMIT 100`, env.ID, key)
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(waiting, func(a, b Request) int { return a.MadeAt.Compare(b.MadeAt) })
 	for _, q := range waiting {
 		if err := r.resolve(tx, env, q); err != nil {
 			return err

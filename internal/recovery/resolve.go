@@ -128,7 +128,8 @@ const askedOften = 3
 // stuckIfAskedOften puts a user in the administrators' queue who has asked three
 // times within a day and opened none of the links.
 func stuckIfAskedOften(tx *db.Tx, env environment.Environment, u user.User) error {
-	asked, err := db.One[int](tx, "SELECT count(*) FROM requests WHERE environment_id = $1 AND user_id = $2 AND made_at > $3",
+	// The words user_id <> '' lead SQLite to the index that holds such rows alone.
+	asked, err := db.One[int](tx, "SELECT count(*) FROM requests WHERE environment_id = $1 AND user_id = $2 AND user_id <> '' AND made_at > $3",
 		env.ID, u.ID, tx.Now().Add(-24*time.Hour))
 	if err != nil || asked < askedOften {
 		return err
@@ -196,19 +197,14 @@ func (r *Recovery) withoutMail(tx *db.Tx, env environment.Environment, u user.Us
 	return err
 }
 
-// keepUnmatched is how many different addresses that matched nobody an
-// environment remembers; the oldest make room.
+// keepUnmatched is about how many different addresses that matched nobody an
+// environment remembers; Forget takes the oldest.
 const keepUnmatched = 1000
 
 func recordUnmatched(tx *db.Tx, env id.Environment, q Request) error {
 	_, err := tx.Exec(`INSERT INTO unmatched (environment_id, address_key, address, asked, first_at, last_at) VALUES ($1, $2, $3, 1, $4, $4)
 		ON CONFLICT (environment_id, address_key) DO UPDATE SET asked = unmatched.asked + 1, last_at = excluded.last_at, address = excluded.address`,
 		env, q.AddressKey, q.Address, q.MadeAt)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(`DELETE FROM unmatched WHERE environment_id = $1 AND last_at < (
-		SELECT last_at FROM unmatched WHERE environment_id = $1 ORDER BY last_at DESC LIMIT 1 OFFSET $2)`, env, keepUnmatched-1)
 	return err
 }
 
@@ -216,7 +212,8 @@ func recordUnmatched(tx *db.Tx, env id.Environment, q Request) error {
 const keepRequests = 30 * 24 * time.Hour
 
 // Forget removes up to limit requests that are too old to matter, resolved or
-// matched nobody, and tells how many.
+// matched nobody, and of addresses that matched nobody also those beyond what
+// is kept; it tells how many.
 func Forget(tx *db.Tx, env id.Environment, limit int) (int64, error) {
 	before := tx.Now().Add(-keepRequests)
 	n, err := tx.Exec(`DELETE FROM requests WHERE environment_id = $1 AND id IN (
@@ -224,6 +221,13 @@ func Forget(tx *db.Tx, env id.Environment, limit int) (int64, error) {
 		env, id.Before[id.Request](before), limit)
 	if err != nil {
 		return n, err
+	}
+	oldest, err := db.One[time.Time](tx, "SELECT last_at FROM unmatched WHERE environment_id = $1 ORDER BY last_at DESC LIMIT 1 OFFSET $2", env, keepUnmatched-1)
+	if err != nil && !errors.Is(err, db.ErrNone) {
+		return n, err
+	}
+	if oldest.After(before) {
+		before = oldest
 	}
 	more, err := tx.Exec(`DELETE FROM unmatched WHERE environment_id = $1 AND address_key IN (
 		SELECT address_key FROM unmatched WHERE environment_id = $1 AND last_at < $2 LIMIT $3)`, env, before, limit)

@@ -185,3 +185,14 @@ func say(tx *db.Tx, what string, a Alarm) {
 		}
 	})
 }
+
+// AnyOver tells whether Expire has something to do.
+func AnyOver(tx *db.Tx) (bool, error) {
+	all, err := List(tx)
+	for _, a := range all {
+		if tx.Now().Sub(a.LastAt) > a.Name.quietFor() {
+			return true, nil
+		}
+	}
+	return false, err
+}

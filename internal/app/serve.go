@@ -7,8 +7,11 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/alarm"
+	"github.com/sparekey/sparekey/internal/canary"
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/outbox"
@@ -26,6 +29,8 @@ type Server struct {
 	metrics  *metrics
 	handler  http.Handler
 	stopping chan struct{}
+	Canary   *canary.Canary
+	servedAt atomic.Value // net.Addr
 }
 
 // New opens everything a server needs. It serves nothing yet.
@@ -39,7 +44,9 @@ func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
 		return nil, errors.Join(err, core.Close())
 	}
 	s := &Server{Core: core, relay: r, metrics: newMetrics(core.DB), stopping: make(chan struct{})}
-	s.metrics.registry.MustRegister(mailHealth{r})
+	s.Canary = s.newCanary()
+	s.metrics.registry.MustRegister(mailHealth{r}, outlook{core.DB, s.Canary})
+	alarm.Log(core.DB, core.Log)
 	if s.Delivery, err = newDelivery(core, r, s.metrics); err != nil {
 		return nil, errors.Join(err, core.Close())
 	}
@@ -49,7 +56,7 @@ func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
 	}
 	s.handler = (&web.Door{
 		SignIn: core.SignIn, Recovery: core.Recovery, Account: core.Account, UserManager: core.UserManager, Settings: core.Settings,
-		Console: newConsole(core, r), Doctor: core.Doctor, Delivery: s.Delivery, Help: core.Help,
+		Console: newConsole(core, r, s.Canary), Doctor: core.Doctor, Delivery: s.Delivery, Help: core.Help,
 		URL: c.URL, Sender: c.MailFrom.Address, TrustedProxies: c.TrustedProxies, Clock: o.Clock, Log: o.Log,
 		Ready: s.ready, Stopping: s.stopping, Observe: s.metrics.request,
 	}).Handler()
@@ -80,6 +87,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	if s.Config.LimitsOff {
 		s.Log.Warn("SPAREKEY_LIMITS=off: nobody who guesses passwords is slowed down; for load tests only")
 	}
+	s.servedAt.Store(l.Addr())
 	server := s.httpServer(s.handler)
 	metricsServer, err := s.serveMetrics()
 	if err != nil {
@@ -131,6 +139,8 @@ func (s *Server) startJobs() (stop func()) {
 		running.Go(func() { p.Run(soft, hard) })
 	}
 	running.Go(func() { s.tidy(soft) })
+	running.Go(func() { s.watch(soft) })
+	running.Go(func() { s.Canary.Run(soft) })
 	return func() {
 		endSoft()
 		impatient := time.AfterFunc(graceForJobs, endHard)

@@ -14,6 +14,7 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"time"
 )
 
 // Config is the server's configuration, checked and complete.
@@ -42,6 +43,8 @@ type Config struct {
 	// BounceDomain is the domain of the addresses that mail comes back to, where
 	// BounceListen is set.
 	BounceDomain string
+	// Canary is how often the server walks through a reset of its own; 0 means never.
+	Canary time.Duration
 	// MailEvents are the mail providers that may post events, and how they prove who they are.
 	MailEvents []MailEvent
 	// LimitsOff lifts the limits on logging in and asking, for load tests on the

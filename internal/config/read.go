@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/net/idna"
 
@@ -166,6 +167,22 @@ func readBounceDomain(c *Config, text string) error {
 		return errWrong
 	}
 	c.BounceDomain = domain
+	return nil
+}
+
+// canaryOff tells a choice from none.
+const canaryOff = -1
+
+func readCanary(c *Config, text string) error {
+	if text == "off" {
+		c.Canary = canaryOff
+		return nil
+	}
+	every, err := time.ParseDuration(text)
+	if err != nil || every < time.Minute || every > 24*time.Hour {
+		return errWrong
+	}
+	c.Canary = every
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/sparekey/sparekey/internal/fault"
 )
@@ -98,6 +99,11 @@ var settings = []setting{
 		meaning: "The domain that mail comes back to. Used with SPAREKEY_BOUNCE_LISTEN only.",
 	},
 	{
+		key: "canary", shown: "5m where SPAREKEY_BOUNCE_LISTEN is set, else off", read: readCanary,
+		allowed: "off, or a time from 1m to 24h",
+		meaning: "How often the server walks through a reset of its own, whose mail must come back to SPAREKEY_BOUNCE_LISTEN; when it does not, an alarm is raised.",
+	},
+	{
 		key: "mail_events", secret: always, read: readMailEvents,
 		allowed: "postmark:TOKEN, sendgrid:PUBLIC_KEY, mailgun:SIGNING_KEY or ses:TOPIC_ARN, several with commas between them",
 		meaning: "The mail providers that may post events, and how they prove who they are; a provider not named gets 404.",
@@ -183,6 +189,12 @@ func (c *Config) complete() error {
 			c.BounceDomain = "bounce." + c.BounceDomain
 		}
 	}
+	switch {
+	case c.Canary == canaryOff:
+		c.Canary = 0
+	case c.Canary == 0 && c.BounceListen != "":
+		c.Canary = 5 * time.Minute
+	}
 	if c.KeyFile != "" {
 		return nil
 	}
@@ -196,6 +208,9 @@ func (c *Config) complete() error {
 
 // agree refuses settings that are right alone and wrong together.
 func (c *Config) agree() error {
+	if c.Canary > 0 && c.BounceListen == "" {
+		return fault.InvalidField(variable("canary"), "SPAREKEY_CANARY is set, and SPAREKEY_BOUNCE_LISTEN is not: the canary's mail comes back there.")
+	}
 	if c.LimitsOff && !loopback(c.Listen) {
 		return fault.InvalidField(variable("limits"), fmt.Sprintf(
 			"SPAREKEY_LIMITS is \"off\". It must be on unless SPAREKEY_LISTEN is a loopback address; it is %q.", c.Listen))

@@ -31,10 +31,9 @@ type Console struct {
 type Canary struct {
 	On      bool
 	Every   time.Duration
-	AskedAt time.Time // of the newest walk; zero if there was none yet
-	EndedAt time.Time // zero while it is under way
-	Good    bool
-	Problem string        // of a walk that failed
+	AskedAt time.Time     // of the newest walk; zero if there was none yet
+	EndedAt time.Time     // zero while it is under way
+	Problem string        // of the newest walk that has ended; "" if it was good
 	Took    time.Duration // from asking to signed out, of the newest good one
 	GoodAt  time.Time
 }

@@ -105,10 +105,10 @@ func canaryCard(c console.Canary) templates.CanaryCard {
 	switch {
 	case c.AskedAt.IsZero():
 		card.Tone, card.Words = templates.ToneQuiet, "The first walk begins soon."
-	case c.EndedAt.IsZero():
-		card.Tone, card.Words = templates.ToneWait, "A walk is under way."
-	case !c.Good:
+	case c.Problem != "":
 		card.Tone, card.Words, card.Problem = templates.ToneBad, "The last walk failed.", c.Problem
+	case c.GoodAt.IsZero():
+		card.Tone, card.Words = templates.ToneWait, "The first walk is under way."
 	}
 	return card
 }

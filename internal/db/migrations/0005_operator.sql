@@ -40,7 +40,7 @@ CREATE TABLE canary (
 	due_at   BIGINT  NOT NULL,
 	asked_at BIGINT,
 	ended_at BIGINT,
-	good     BOOLEAN NOT NULL DEFAULT FALSE,
+	-- of the newest walk that has ended; '' if it was good
 	problem  TEXT    NOT NULL DEFAULT '',
 	-- microseconds from asking to signed out, of the newest good walk
 	took     BIGINT  NOT NULL DEFAULT 0,

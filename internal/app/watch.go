@@ -1,0 +1,220 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sparekey/sparekey/internal/alarm"
+	"github.com/sparekey/sparekey/internal/canary"
+	"github.com/sparekey/sparekey/internal/console"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/relay"
+)
+
+// What nobody tells is looked for: mail that is stuck, servers that are down.
+const (
+	watchEvery = 5 * time.Second
+	// stuckAfter and badlyStuck are how long a job may be due before somebody is told.
+	stuckAfter = time.Minute
+	badlyStuck = 5 * time.Minute
+	// downFor, or downFailures at each server, is when no mail leaves.
+	downFor      = 2 * time.Minute
+	downFailures = 3
+)
+
+// watch runs until ctx ends. Every node does it.
+func (s *Server) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		if err := s.Watch(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("watch", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Watch looks once, raises the alarms whose cause is there and ends those whose
+// cause is gone. It writes only where there is something to write.
+func (s *Server) Watch(ctx context.Context) error {
+	due := serverAlarms(s.relay, s.DB.Now())
+	over := false
+	err := s.DB.View(ctx, func(tx *db.Tx) error {
+		waiting, err := outbox.Backlogs(tx)
+		if err != nil {
+			return err
+		}
+		if a, ok := stuck(waiting, tx.Now()); ok {
+			due = append(due, a)
+		}
+		over, err = alarm.AnyOver(tx)
+		return err
+	})
+	if err != nil || len(due) == 0 && !over {
+		return err
+	}
+	return s.DB.Update(ctx, func(tx *db.Tx) error {
+		for _, a := range due {
+			if err := alarm.Raise(tx, a); err != nil {
+				return err
+			}
+		}
+		return alarm.Expire(tx)
+	})
+}
+
+func stuck(waiting []outbox.Backlog, now time.Time) (alarm.Alarm, bool) {
+	var oldest time.Time
+	jobs := 0
+	for _, b := range waiting {
+		if b.OldestDue.IsZero() {
+			continue
+		}
+		if oldest.IsZero() || b.OldestDue.Before(oldest) {
+			oldest = b.OldestDue
+		}
+		jobs += b.Due
+	}
+	if oldest.IsZero() || now.Sub(oldest) < stuckAfter {
+		return alarm.Alarm{}, false
+	}
+	a := alarm.Alarm{
+		Name: alarm.Stuck, Severity: alarm.Warning,
+		Sentence: fmt.Sprintf("%s waiting in our own server since %s, and nobody takes them up. Is a node running, and has it time? Read its log; restart it.",
+			things(jobs), oldest.UTC().Format("15:04 UTC")),
+	}
+	if now.Sub(oldest) >= badlyStuck {
+		a.Severity = alarm.Urgent
+	}
+	return a, true
+}
+
+func things(n int) string {
+	if n == 1 {
+		return "1 mail or asking is"
+	}
+	return strconv.Itoa(n) + " mails or askings are"
+}
+
+func serverAlarms(r *relay.Relay, now time.Time) []alarm.Alarm {
+	if !r.Configured() {
+		return []alarm.Alarm{{
+			Name: alarm.NoMailServer, Severity: alarm.Urgent,
+			Sentence: "No mail server is set up, so no mail can be sent; mails wait. Set SPAREKEY_SMTP and start again.",
+		}}
+	}
+	since := r.AllDownSince()
+	if since.IsZero() {
+		return nil
+	}
+	failures, last := true, []string{}
+	for _, h := range r.Health() {
+		failures = failures && h.Failures >= downFailures
+		if h.LastError != "" {
+			last = append(last, h.Server+": "+h.LastError)
+		}
+	}
+	if now.Sub(since) < downFor && !failures {
+		return nil
+	}
+	return []alarm.Alarm{{
+		Name: alarm.AllServersDown, Severity: alarm.Urgent, Detail: strings.Join(last, "\n"),
+		Sentence: fmt.Sprintf("No mail of ours has left since %s: no mail server can be used. Mails wait and go out by themselves once one works again. Check the servers, or add another to SPAREKEY_SMTP.", since.UTC().Format("15:04 UTC")),
+	}}
+}
+
+func newConsole(c *Core, r *relay.Relay, walks *canary.Canary) *console.Console {
+	return &console.Console{DB: c.DB, Servers: r.Health, Canary: func(ctx context.Context) (console.Canary, error) {
+		w, err := walks.Newest(ctx)
+		return console.Canary{
+			On: walks.Every > 0, Every: walks.Every, AskedAt: w.AskedAt, EndedAt: w.EndedAt, Problem: w.Problem,
+			Took: time.Duration(w.Took) * time.Microsecond, GoodAt: w.GoodAt,
+		}, err
+	}}
+}
+
+func (s *Server) newCanary() *canary.Canary {
+	return canary.New(canary.Canary{
+		DB: s.DB, Ring: s.Ring, URL: s.Config.URL, Domain: s.Config.BounceDomain, Every: s.Config.Canary, At: s.ownAddress, Log: s.Log,
+	})
+}
+
+// ownAddress is where this machine reaches our pages: the listener that Run
+// serves, or the public address.
+func (s *Server) ownAddress() string {
+	at, ok := s.servedAt.Load().(net.Addr)
+	if !ok {
+		return s.Config.URL.String()
+	}
+	host, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// outlook tells metrics of the alarms and the canary.
+type outlook struct {
+	db     *db.DB
+	canary *canary.Canary
+}
+
+var (
+	alarmGauge  = prometheus.NewDesc("sparekey_alarm", "Alarms that stand, by name.", []string{"name"}, nil)
+	canaryUp    = prometheus.NewDesc("sparekey_canary_up", "1 if the newest walk of the canary that has ended was good.", nil, nil)
+	canaryTook  = prometheus.NewDesc("sparekey_canary_seconds", "Time from asking to signed out of the canary's newest good walk.", nil, nil)
+	outlookTime = 2 * time.Second
+)
+
+// Describe implements prometheus.Collector.
+func (outlook) Describe(to chan<- *prometheus.Desc) {
+	to <- alarmGauge
+	to <- canaryUp
+	to <- canaryTook
+}
+
+// Collect implements prometheus.Collector.
+func (o outlook) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), outlookTime)
+	defer cancel()
+	counts := map[alarm.Name]int{}
+	err := o.db.View(ctx, func(tx *db.Tx) error {
+		all, err := alarm.List(tx)
+		clear(counts)
+		for _, a := range all {
+			counts[a.Name]++
+		}
+		return err
+	})
+	if err == nil {
+		for _, name := range alarm.Names {
+			to <- prometheus.MustNewConstMetric(alarmGauge, prometheus.GaugeValue, float64(counts[name]), string(name))
+		}
+	}
+	w, err := o.canary.Newest(ctx)
+	if err != nil || o.canary.Every == 0 || w.GoodAt.IsZero() && w.Problem == "" {
+		return // off, or no walk has ended yet
+	}
+	up := 0.0
+	if w.Problem == "" {
+		up = 1
+	}
+	to <- prometheus.MustNewConstMetric(canaryUp, prometheus.GaugeValue, up)
+	if !w.GoodAt.IsZero() {
+		to <- prometheus.MustNewConstMetric(canaryTook, prometheus.GaugeValue, float64(w.Took)/1e6)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/alarm"
 	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/mailevent"
@@ -25,7 +26,7 @@ func (s *Server) ListenForReturned() (address string, stop func(), err error) {
 	}
 	l, err := returns.Listen(s.Config.BounceListen, returns.Options{
 		Delivery: s.Delivery, Domain: s.Config.BounceDomain, Sender: s.Config.MailFrom.Address,
-		Clock: s.Clock, Log: s.Log, Observe: s.metrics.returnedMail,
+		Clock: s.Clock, Log: s.Log, Observe: s.metrics.returnedMail, Mailbox: s.Canary, Alarm: s.forgedReturns,
 	})
 	if err != nil {
 		return "", nil, fault.Wrap(fault.Unavailable, err, fmt.Sprintf("SPAREKEY_BOUNCE_LISTEN is %q, and nothing can listen there: is the port free, and may this user have it?", s.Config.BounceListen))
@@ -38,6 +39,14 @@ func (s *Server) ListenForReturned() (address string, stop func(), err error) {
 			s.Log.Warn("stop taking returned mail", "error", err)
 		}
 	}, nil
+}
+
+func (s *Server) forgedReturns(int) {
+	ctx, cancel := context.WithTimeout(context.Background(), graceForReturned)
+	defer cancel()
+	if err := s.DB.Update(ctx, alarm.ForgedReturns); err != nil {
+		s.Log.Error("raise alarm", "error", err)
+	}
 }
 
 // providers reads SPAREKEY_MAIL_EVENTS.

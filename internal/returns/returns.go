@@ -49,9 +49,17 @@ type Options struct {
 	Log      *slog.Logger
 	// Observe is told what became of each mail, for metrics; it may be nil.
 	Observe func(kind, verdict string)
+	// Mailbox takes mail that the server sends to itself; it may be nil.
+	Mailbox Mailbox
 	// Alarm is told when an hour had more forged return paths than ForgedAnHour,
 	// once an hour; it may be nil.
 	Alarm func(forged int)
+}
+
+// Mailbox is for mail that the server sends to itself, to see whether it comes back.
+type Mailbox interface {
+	Has(address string) bool         // an address that only the server can make
+	Take(address string, raw []byte) // does not wait
 }
 
 // ForgedAnHour is how many forged return paths an hour may have before somebody
@@ -138,6 +146,7 @@ type session struct {
 	timer    *time.Timer // ends a connection that takes too long
 	from     string
 	paths    []string // return paths that we made, each once
+	own      []string // addresses of the mailbox
 	quiet    bool     // something is for the sender's address: taken and dropped
 }
 
@@ -166,6 +175,9 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	switch {
 	case s.forUs(to, local, domain):
 		s.quiet = true
+		return nil
+	case o.Mailbox != nil && o.Mailbox.Has(to):
+		s.own = append(s.own, to)
 		return nil
 	case !strings.EqualFold(domain, o.Domain):
 		return errRelay
@@ -225,6 +237,9 @@ func (s *session) Data(in io.Reader) error {
 	if s.quiet {
 		s.listener.observe("none", "to the sender")
 	}
+	for _, to := range s.own {
+		o.Mailbox.Take(to, raw)
+	}
 	ctx, cancel := context.WithTimeout(s.listener.base, takeTime)
 	defer cancel()
 	for _, path := range s.paths {
@@ -238,7 +253,7 @@ func (s *session) Data(in io.Reader) error {
 	return nil
 }
 
-func (s *session) Reset() { s.from, s.paths, s.quiet = "", nil, false }
+func (s *session) Reset() { s.from, s.paths, s.own, s.quiet = "", nil, nil, false }
 
 func (s *session) Logout() error {
 	s.timer.Stop()

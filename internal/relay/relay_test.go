@@ -108,6 +108,8 @@ func TestAnswersAndWhatTheyMean(t *testing.T) {
 		"hangs up after it":   {answers: map[string]string{".": "hang up"}, stage: "data", outcome: relay.Unknown},
 		"silent after it":     {answers: map[string]string{".": "stall"}, stage: "data", outcome: relay.Unknown},
 		"nonsense after it":   {answers: map[string]string{".": "yes of course"}, stage: "data", outcome: relay.Unknown, reply: "yes of course"},
+		"5 MB after it":       {answers: map[string]string{".": "250 " + strings.Repeat("x", 5<<20)}, stage: "data", code: 250, outcome: relay.Unknown, reply: "250 " + strings.Repeat("x", 2041) + "…"},
+		"8-bit after it":      {answers: map[string]string{".": "452 4.3.1 disque satur\xe9"}, stage: "data", code: 452, enhanced: "4.3.1", outcome: relay.Temporary, reply: "452 4.3.1 disque satur\uFFFD"},
 		"odd answer after it": {answers: map[string]string{".": "354 more"}, stage: "data", code: 354, outcome: relay.Unknown, reply: "354 more"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,6 +180,16 @@ func TestHostileServersCostBoundedTimeAndMemory(t *testing.T) {
 				}
 			}
 		}, "connect"},
+		"breaks off in the message": {func(k *talker) {
+			k.hello()
+			for range 2 {
+				k.hear()
+				k.say("250 ok")
+			}
+			k.hear()
+			k.say("354 go")
+			_, _ = io.ReadFull(k.in, make([]byte, 100_000))
+		}, "data"},
 		"stalls while it takes the message": {polite(map[string]string{"DATA": "354 go\r\n"}), "data"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,7 +212,7 @@ func TestHostileServersCostBoundedTimeAndMemory(t *testing.T) {
 				CommandTimeout: time.Second, DataTimeout: time.Second,
 			})
 			raw := []byte(letter)
-			if strings.HasPrefix(name, "stalls") {
+			if strings.HasPrefix(name, "stalls") || strings.HasPrefix(name, "breaks off") {
 				raw = []byte(strings.Repeat(letter, 300_000)) // more than the sockets hold
 			}
 			started := time.Now()

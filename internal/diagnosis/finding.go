@@ -35,8 +35,3 @@ type Finding struct {
 	// ComeBack is how long the server asked us to wait; 0 if it did not say.
 	ComeBack time.Duration
 }
-
-// Reply reads one answer.
-func Reply(h Heard) Finding {
-	return Finding{Class: Unknown, Code: h.Code, Enhanced: h.Enhanced, Reply: h.Text}
-}

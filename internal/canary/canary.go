@@ -234,8 +234,12 @@ func (c *Canary) walkOf(to string) string {
 // Take hands over a mail that came back. It does not wait; what comes too fast
 // is dropped, for no canary gets that many.
 func (c *Canary) Take(to string, raw []byte) {
+	walk := c.walkOf(to)
+	if walk == "" {
+		return
+	}
 	select {
-	case c.arrived <- letter{walk: c.walkOf(to), to: to, raw: raw}:
+	case c.arrived <- letter{walk: walk, to: to, raw: raw}:
 	default:
 	}
 }

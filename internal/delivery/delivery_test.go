@@ -48,6 +48,7 @@ func TestWhatTheServerSaysAboutTheRecipientCounts(t *testing.T) {
 		require.Equal(t, []string{"rcpt 550 5.1.1"}, lines(refused))
 		require.Equal(t, "550 5.1.1 no such user", *refused.Attempts[0].Reply)
 		require.Zero(t, count(w, "SELECT count(*) FROM jobs"), "it is not tried again")
+		allowMail(w) // which the refusal stopped
 
 		s.answer("RCPT", always("450 4.2.1 later please"))
 		askForJane(w)

@@ -1,7 +1,10 @@
 package delivery
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
+	"regexp"
 	"strings"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/sparekey/sparekey/internal/dsn"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/relay"
 	"github.com/sparekey/sparekey/internal/token"
 )
 
@@ -54,6 +58,7 @@ func take(tx *db.Tx, env id.Environment, m outbox.Message, n news) (Verdict, err
 	if tx.Now().Sub(left) > believedFor {
 		return Late, nil
 	}
+	n.clean()
 	r := n.report
 	r.Message, r.User = m.ID, m.User
 	r.Class, r.Hard, r.Code, r.Status, r.Reply = string(n.found.Class), n.found.Hard, n.found.Code, n.found.Enhanced, n.found.Reply
@@ -70,6 +75,30 @@ func take(tx *db.Tx, env id.Environment, m outbox.Message, n news) (Verdict, err
 	}
 	return Taken, heed(tx, env, m, n)
 }
+
+// enhanced is a status code as RFC 3463 writes it.
+var enhanced = regexp.MustCompile(`^[245]\.[0-9]{1,3}\.[0-9]{1,3}$`)
+
+// clean bounds what others wrote. It may quote our mail, with its link and code.
+func (n *news) clean() {
+	n.found.Reply = relay.Clean(n.found.Reply)
+	r := &n.report
+	r.Reporter, r.Recipient = clipped(relay.Clean(r.Reporter)), clipped(relay.Clean(r.Recipient))
+	if !enhanced.MatchString(n.found.Enhanced) {
+		n.found.Enhanced = ""
+	}
+	if n.found.Code < 200 || n.found.Code > 599 {
+		n.found.Code = 0
+	}
+	if sum := sha256.Sum256([]byte(r.Fingerprint)); len(r.Fingerprint) > maxName {
+		r.Fingerprint = base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+}
+
+// maxName bounds the name of a mailbox or a server (RFC 5321 section 4.5.3.1).
+const maxName = 320
+
+func clipped(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxName)], "") }
 
 // heed draws the consequences of news. A mail whose link a person opened before
 // did arrive: what comes back then is about a copy or a forward.

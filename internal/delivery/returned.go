@@ -68,7 +68,7 @@ func (d *Delivery) TakeReturned(ctx context.Context, local string, raw []byte) (
 // Where it names ten thousand, as after a list, one of them is enough: ours, or
 // the first of those that fared worst.
 func inReturned(r dsn.Returned, m outbox.Message) news {
-	best := diagnosed{Kind: r.Kind, Server: r.Reporter}
+	best := diagnosis.Diagnosed{Kind: r.Kind, Server: r.Reporter}
 	switch r.Kind {
 	case dsn.Complaint:
 		best.Class = diagnosis.Complaint
@@ -76,7 +76,7 @@ func inReturned(r dsn.Returned, m outbox.Message) news {
 		best.Class = diagnosis.AutoReply
 	}
 	rank := 0
-	for _, d := range recipients(r) {
+	for _, d := range diagnosis.Returned(r) {
 		if n := rankOf(d, m); n > rank {
 			best, rank = d, n
 		}
@@ -90,7 +90,7 @@ func inReturned(r dsn.Returned, m outbox.Message) news {
 }
 
 // rankOf: what is said of our recipient goes first, then the worst.
-func rankOf(d diagnosed, m outbox.Message) int {
+func rankOf(d diagnosis.Diagnosed, m outbox.Message) int {
 	rank := map[dsn.Kind]int{dsn.Complaint: 5, dsn.Bounce: 4, dsn.Delay: 3, dsn.Delivered: 2}[d.Kind] + 1
 	if strings.EqualFold(d.Address, m.ToEmail) {
 		rank += 10
@@ -106,22 +106,4 @@ func fingerprint(n news) string {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part) // a hash never fails to write
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
-}
-
-type diagnosed struct {
-	Kind            dsn.Kind
-	Address, Server string
-	diagnosis.Finding
-}
-
-// recipients reads what a report says of each.
-func recipients(r dsn.Returned) []diagnosed {
-	var all []diagnosed
-	for _, rc := range r.Recipients {
-		f := diagnosis.Reply(diagnosis.Heard{
-			Enhanced: rc.Status, Text: rc.Diagnostic, Server: rc.RemoteMTA, Domain: domainOf(rc.Address), Final: rc.Action == dsn.Failed,
-		})
-		all = append(all, diagnosed{Kind: r.Kind, Address: rc.Address, Server: rc.RemoteMTA, Finding: f})
-	}
-	return all
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/suppression"
 	"github.com/sparekey/sparekey/internal/testkit"
 	"github.com/sparekey/sparekey/internal/usermanager"
 )
@@ -279,6 +280,16 @@ func change(w *testkit.World, statement string, args ...any) {
 	}))
 }
 
+// allowMail lets mail go to Jane's address again.
+func allowMail(w *testkit.World) {
+	w.T.Helper()
+	require.NoError(w.T, w.App.DB.Update(w.Ctx(), func(tx *db.Tx) error {
+		allowed, err := suppression.Clear(tx, w.Acme.ID, w.Jane.EmailKey)
+		require.True(w.T, allowed, "it was not stopped")
+		return err
+	}))
+}
+
 // header gives a header field of a raw message.
 func header(raw, name string) string {
 	for line := range strings.SplitSeq(raw, "\r\n") {
@@ -287,4 +298,15 @@ func header(raw, name string) string {
 		}
 	}
 	return ""
+}
+
+// text reads one text, for what no script sees.
+func text(w *testkit.World, query string, args ...any) string {
+	w.T.Helper()
+	s := ""
+	w.View(func(tx *db.Tx) (err error) {
+		s, err = db.One[string](tx, query, args...)
+		return err
+	})
+	return s
 }

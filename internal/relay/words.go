@@ -38,6 +38,10 @@ func clean(s string) string {
 	return strings.TrimRight(s, " ")
 }
 
+// Clean makes another server's words fit for storing and showing, at most 2 kB of
+// them: a returned mail may quote ours too.
+func Clean(s string) string { return clip(clean(s), maxReply) }
+
 // clip cuts s to at most n bytes between characters and marks the cut.
 func clip(s string, n int) string {
 	if len(s) <= n {

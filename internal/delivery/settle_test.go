@@ -1,0 +1,193 @@
+package delivery_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/cases"
+	"github.com/sparekey/sparekey/internal/testkit"
+	"github.com/sparekey/sparekey/internal/usermanager"
+)
+
+// wait tells how long the next try is away.
+func wait(w *testkit.World) time.Duration {
+	w.T.Helper()
+	return time.UnixMicro(int64(count(w, "SELECT due_at FROM jobs"))).Sub(w.Clock.Now())
+}
+
+// class gives the class of Jane's newest attempt.
+func class(w *testkit.World) string {
+	w.T.Helper()
+	shown := newest(w)
+	require.NotEmpty(w.T, shown.Attempts)
+	return classes(w)[len(shown.Attempts)-1]
+}
+
+func TestARefusalOfTheAddressStopsMailAndOpensACase(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		s.answer("RCPT", always("550 5.1.1 <jane@acme.example>: Recipient address rejected: User unknown in local recipient table"))
+		askForJane(w)
+		until(w, "refused", 1)
+		require.Equal(t, standing{Suppressed: "no-such-mailbox", Case: cases.Refused}, standingOf(w, w.Jane))
+		require.Equal(t, "no-such-mailbox", class(w))
+		require.Zero(t, count(w, "SELECT count(*) FROM messages WHERE accepted_at IS NOT NULL"))
+
+		s.answer("RCPT", nil)
+		askForJane(w)
+		until(w, "held back", 0)
+		require.Empty(t, s.mails())
+		require.Equal(t, 1, count(w, "SELECT count(*) FROM cases"), "one place in the queue")
+	})
+}
+
+// TestAStoppedAddressStopsEveryMail: notices too, but not those to another address.
+func TestAStoppedAddressStopsEveryMail(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		s.answer("RCPT", always("550 5.1.1 user unknown"))
+		askForJane(w)
+		until(w, "refused", 1)
+		s.answer("RCPT", nil)
+		_, err := w.App.UserManager.Edit(w.Ctx(), access.Operator(), w.Acme, w.Jane.ID,
+			usermanager.Change{Name: w.Jane.Name, Email: "jane.doe@acme.example", Role: w.Jane.Role})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return len(s.mails()) == 1 }, patience, 10*time.Millisecond)
+		require.Contains(t, s.mails()[0], "To: \"Jane Doe\" <jane.doe@acme.example>")
+		require.Eventually(t, func() bool { return count(w, "SELECT count(*) FROM messages WHERE state = 'held back'") == 1 }, patience, 10*time.Millisecond, "the notice to the old one")
+	})
+}
+
+// TestWhatTheFilterRefusesGoesOnceMoreAsCode, and not a third time.
+func TestWhatTheFilterRefusesGoesOnceMoreAsCode(t *testing.T) {
+	for _, refusal := range []string{"554 5.7.1 Message rejected as spam by content filter", "552 5.3.4 Message size exceeds fixed maximum message size"} {
+		t.Run(refusal[:3], func(t *testing.T) {
+			eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+				s.answer(".", always(refusal))
+				askForJane(w)
+				until(w, "deferred", 1)
+				require.Less(t, wait(w), 5*time.Second)
+				later(w, 5*time.Second)
+				until(w, "refused", 2)
+				mails := s.mails()
+				require.Len(t, mails, 2)
+				require.NotContains(t, mails[1], "http")
+				require.NotContains(t, mails[1], "text/html")
+				require.Equal(t, codeIn(mails[0]), codeIn(mails[1]))
+				require.Equal(t, header(mails[0], "Message-ID"), header(mails[1], "Message-ID"))
+				require.Equal(t, standing{Case: cases.Refused}, standingOf(w, w.Jane), "the address is as good as before")
+
+				s.answer(".", nil)
+				askForJane(w)
+				until(w, "sent", 1)
+				require.NotEmpty(t, linkIn(s.mails()[2]), "the next one is whole again")
+
+				// A mail without a code has no shorter form.
+				s.answer(".", always(refusal))
+				_, err := w.App.Recovery.ResetPassword(w.Ctx(), access.Operator(), w.Acme, w.Jane.ID, false)
+				require.NoError(t, err)
+				require.Equal(t, "admin-link", until(w, "refused", 1).Kind)
+			})
+		})
+	}
+}
+
+// TestOurOwnServersRefusalWaitsForItsRepair whatever its code.
+func TestOurOwnServersRefusalWaitsForItsRepair(t *testing.T) {
+	for command, refusal := range map[string]string{
+		"MAIL": "530 5.7.0 Authentication required", "RCPT": "554 5.7.1 Email address is not verified. The following identities failed the check in region EU-WEST-1: no-reply@sparekey.example",
+	} {
+		t.Run(command, func(t *testing.T) {
+			eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+				s.answer(command, always(refusal))
+				askForJane(w)
+				until(w, "deferred", 1)
+				require.Equal(t, "own-setup", class(w))
+				require.LessOrEqual(t, wait(w), 2*time.Second, "it is tried as soon as it is repaired")
+				s.answer(command, nil)
+				pause(w)
+				until(w, "sent", 2)
+				require.Empty(t, standingOf(w, w.Jane).Suppressed)
+			})
+		})
+	}
+}
+
+// TestAnUnknownOutcomeGetsTime: the server may have it, so not at once again.
+func TestAnUnknownOutcomeGetsTime(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		s.answer(".", always(hangUp))
+		askForJane(w)
+		until(w, "deferred", 1)
+		require.Greater(t, wait(w), 9*time.Minute)
+		require.LessOrEqual(t, wait(w), 10*time.Minute+time.Second) // the database has a clock of its own
+		later(w, 9*time.Minute)
+		require.Len(t, s.mails(), 1)
+		// It came through after all, and failed later: that is believed.
+		take(w, s.paths()[0], report("failed", "5.2.2", "jane@acme.example", fullBox))
+		require.Equal(t, 1, standingOf(w, w.Jane).Reports)
+		s.answer(".", nil)
+		later(w, 2*time.Minute)
+		until(w, "sent", 2)
+		mails := s.mails()
+		require.Len(t, mails, 2)
+		require.Equal(t, mails[0], mails[1])
+		require.Equal(t, s.paths()[0], s.paths()[1], "greylists key on the return path")
+	})
+}
+
+// TestWhoWaitsTooLongStandsInTheQueue, but not for the usual greylist.
+func TestWhoWaitsTooLongStandsInTheQueue(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		s.answer("RCPT", always("450 4.2.0 <jane@acme.example>: Recipient address rejected: Greylisted"))
+		askForJane(w)
+		until(w, "deferred", 1)
+		require.Equal(t, "greylisted", class(w))
+		require.Empty(t, standingOf(w, w.Jane).Case)
+		for tries := 2; tries <= 3; tries++ {
+			later(w, wait(w)+time.Second)
+			until(w, "deferred", tries)
+		}
+		require.Equal(t, cases.Waiting, standingOf(w, w.Jane).Case)
+	})
+}
+
+// TestOurOwnServersBeingDownOpensACase once the mail is five minutes late.
+func TestOurOwnServersBeingDownOpensACase(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		s.answer("MAIL", always("451 4.3.0 busy"))
+		askForJane(w)
+		until(w, "deferred", 1)
+		require.Empty(t, standingOf(w, w.Jane).Case)
+		later(w, 6*time.Minute)
+		require.Eventually(t, func() bool { return standingOf(w, w.Jane).Case == cases.Waiting }, patience, 10*time.Millisecond)
+	})
+}
+
+// TestASoftRefusalIsTriedAgainEvenIfItsCodeSaysNever.
+func TestASoftRefusalIsTriedAgainEvenIfItsCodeSaysNever(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		s.answer("RCPT", always("552 5.2.2 <jane@acme.example>: mailbox is over quota"))
+		askForJane(w)
+		until(w, "deferred", 1)
+		require.Equal(t, "mailbox-full", class(w))
+		require.Equal(t, standing{Case: cases.Waiting}, standingOf(w, w.Jane))
+		s.answer("RCPT", nil)
+		later(w, wait(w)+time.Second)
+		until(w, "sent", 2)
+		require.Equal(t, 1, count(w, "SELECT count(*) FROM messages WHERE accepted_at IS NOT NULL"))
+	})
+}
+
+// classes gives those of Jane's newest mail, in order.
+func classes(w *testkit.World) []string {
+	w.T.Helper()
+	var all []string
+	for n := range len(newest(w).Attempts) {
+		all = append(all, text(w, fmt.Sprintf(`SELECT class FROM attempts WHERE number = %d
+			AND message = (SELECT id FROM messages WHERE user_id = $1 ORDER BY made_at DESC, id DESC LIMIT 1)`, n+1), w.Jane.ID))
+	}
+	return all
+}

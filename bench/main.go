@@ -68,6 +68,7 @@ var operations = []operation{
 	{"flood", (*bench).measureFlood, false},
 	{"race", (*bench).measureRace, false},
 	{"kill", (*bench).measureKill, true},
+	{"flapping", (*bench).measureFlapping, true},
 }
 
 func main() {
@@ -97,7 +98,7 @@ func readFlags() (settings, error) {
 	for _, o := range operations {
 		names = append(names, o.name)
 	}
-	only := flag.String("only", "", "comma-separated `operations`: "+strings.Join(names, ", ")+"; kill runs only when named")
+	only := flag.String("only", "", "comma-separated `operations`: "+strings.Join(names, ", ")+"; kill and flapping run only when named")
 	flag.IntVar(&s.users, "users", 0, "how many users to seed (default 10,000; with -quick 500)")
 	flag.BoolVar(&s.quick, "quick", false, "one short round of everything: to see that it works, not how fast")
 	flag.StringVar(&s.postgres, "postgres", "", "run the server on this empty PostgreSQL database (postgres://...) instead of SQLite")

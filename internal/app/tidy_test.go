@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -53,5 +54,30 @@ func TestWhatNobodyNeedsAnyMoreGoesAndTheEventsStay(t *testing.T) {
 		for table, n := range after {
 			require.Zero(t, n, table)
 		}
+	})
+}
+
+func TestOfAddressesNobodyHasTheNewestThousandStay(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		const asked = 1700 // more than one slice of the tidying too many
+		now := w.Clock.Now()
+		require.NoError(t, w.App.DB.Update(t.Context(), func(tx *db.Tx) error {
+			for i := range asked {
+				_, err := tx.Exec("INSERT INTO unmatched (environment_id, address_key, address, asked, first_at, last_at) VALUES ($1, $2, $3, 1, $4, $4)",
+					w.Acme.ID, fmt.Sprintf("%d@elsewhere.example", i), "x", now.Add(time.Duration(i-asked)*time.Second))
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		require.NoError(t, w.App.Tidy(t.Context()))
+		require.Equal(t, 1000, counts(w)["unmatched"])
+		w.View(func(tx *db.Tx) error {
+			n, err := db.One[int](tx, "SELECT count(*) FROM unmatched WHERE last_at >= $1", now.Add(-1000*time.Second))
+			require.Equal(t, 1000, n, "the newest stay")
+			return err
+		})
 	})
 }

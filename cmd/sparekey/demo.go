@@ -13,6 +13,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/app"
 	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/inbox"
 )
@@ -145,6 +146,7 @@ func (c demoCommand) guide(conf config.Config, inboxPage string) string {
 	}
 	return strings.NewReplacer(
 		"{url}", conf.URL.JoinPath(app.DemoSlug).String(), "{inbox}", inboxPage, "{kept}", kept,
+		"{console}", conf.URL.JoinPath(environment.OperatorSlug).String(), "{operator}", app.DemoOperator,
 		"{admin}", app.DemoAdmin, "{helpdesk}", app.DemoHelpdesk, "{member}", app.DemoMember, "{password}", app.DemoPassword,
 	).Replace(guide)
 }
@@ -154,10 +156,12 @@ const guide = `Sparekey demo. Everything runs on this machine; no mail leaves it
   Log in         {url}/login
   User Manager   {url}/users
   Inbox          {inbox}
+  Console        {console}
 
   {admin}      Ada Admin, Client Admin
   {helpdesk}   Henry Helpdesk, help desk
   {member}       Jane Doe, one of 25 users
+  {operator}   Olivia Operator, runs the server: log in at the console
   Password of them all: {password}
 
 A user cannot reset the password. Try it:

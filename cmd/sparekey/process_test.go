@@ -198,7 +198,7 @@ func TestDemo(t *testing.T) {
 	login := p.read(p.stdout, `Log in\s+(http://localhost:\d+/acme/login)$`)
 	p.read(p.stdout, `User Manager\s+(http://localhost:\d+/acme/users)$`)
 	box := p.read(p.stdout, `Inbox\s+(http://127\.0\.0\.1:\d+/)$`)
-	for _, words := range []string{app.DemoAdmin, app.DemoHelpdesk, app.DemoMember, app.DemoPassword, `Action for Jane Doe`, `forgotten when you stop`} {
+	for _, words := range []string{app.DemoAdmin, app.DemoHelpdesk, app.DemoMember, app.DemoOperator, app.DemoPassword, `Action for Jane Doe`, `forgotten when you stop`} {
 		p.read(p.stdout, regexp.QuoteMeta(words))
 	}
 	status, page := get(t, login)

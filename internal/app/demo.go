@@ -10,6 +10,7 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/user"
 )
@@ -20,6 +21,7 @@ const (
 	DemoAdmin    = "admin@acme.example"
 	DemoHelpdesk = "helpdesk@acme.example"
 	DemoMember   = "jane@acme.example"
+	DemoOperator = "operator@sparekey.example"
 	DemoPassword = "spare key under the mat"
 )
 
@@ -29,6 +31,9 @@ type sample struct {
 	role        access.Role
 	state       user.State
 }
+
+// operator runs the server.
+var operator = sample{DemoOperator, "Olivia Operator", access.ServerOperator, user.Active}
 
 // samples are the two who help and 25 users. Two Janes are there to be told apart.
 var samples = []sample{
@@ -81,6 +86,13 @@ func Seed(ctx context.Context, core *Core) error {
 			return err
 		}
 		if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.EnvironmentMade, Actor: access.Operator()}); err != nil {
+			return err
+		}
+		operators, err := environment.ByID(tx, id.OperatorEnvironment)
+		if err != nil {
+			return err
+		}
+		if err := operator.create(tx, operators, hash); err != nil && !fault.Is(err, fault.Conflict) {
 			return err
 		}
 		for _, s := range samples {

@@ -64,6 +64,12 @@ func TestSeed(t *testing.T) {
 		}), "the password of the demo is one that the demo would take")
 	}
 	require.Equal(t, map[access.Role]int{access.Member: 25, access.Helpdesk: 1, access.ClientAdmin: 1}, roles)
+	operators, err := core.Settings.BySlug(t.Context(), environment.OperatorSlug)
+	require.NoError(t, err)
+	list, err := core.UserManager.List(t.Context(), access.Operator(), operators, user.Filter{})
+	require.NoError(t, err)
+	require.Len(t, list.Rows, 1)
+	require.Equal(t, app.DemoOperator, list.Rows[0].User.Email)
 	require.Equal(t, 1, states[user.Deactivated])
 	require.GreaterOrEqual(t, states[user.Invited], 2)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -166,6 +167,9 @@ func (s *Server) ownAddress() string {
 	}
 	return "http://" + net.JoinHostPort(host, port)
 }
+
+// Metrics answers what SPAREKEY_METRICS_LISTEN serves.
+func (s *Server) Metrics() http.Handler { return s.metrics.handler() }
 
 // outlook tells metrics of the alarms and the canary.
 type outlook struct {

@@ -10,8 +10,13 @@ import (
 	"github.com/sparekey/sparekey/internal/relay"
 )
 
-// senderOf is the address our mails come from.
-func (d *Doctor) senderOf(Question) string { return d.Config.MailFrom.Address }
+// senderOf is the address that the mails in question come from.
+func (d *Doctor) senderOf(q Question) string {
+	if own := q.Environment.Policy.SenderAddress; own != "" {
+		return own
+	}
+	return d.Config.MailFrom.Address
+}
 
 // sender are the checks of what the DNS says about us.
 func (d *Doctor) sender(ctx context.Context, q Question) []task {

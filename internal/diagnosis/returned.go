@@ -1,7 +1,9 @@
 package diagnosis
 
 import (
+	"cmp"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,7 +78,8 @@ func (d *Diagnosed) judge(r dsn.Returned, rc dsn.Recipient) {
 // stopped trying (RFC 3464 section 2.3.3). What was refused for a reason was
 // refused, whatever the number says.
 func (d *Diagnosed) giveUp(rc dsn.Recipient) {
-	temporary := strings.HasPrefix(rc.Status, "4") || d.Code/100 == 4 || strings.HasPrefix(d.Enhanced, "4")
+	temporary := strings.HasPrefix(rc.Status, "4") || d.Code/100 == 4 || strings.HasPrefix(d.Enhanced, "4") ||
+		rc.Status == "" && d.Code == 0 && d.Class == Unreachable
 	switch d.Class {
 	case Unreachable, ReceiverTrouble, Delayed:
 	case Unknown:
@@ -97,15 +100,19 @@ func (d *Diagnosed) giveUp(rc dsn.Recipient) {
 func cause(rc dsn.Recipient) Finding {
 	heard := answers(rc)
 	for _, h := range heard {
-		if spoken(h) {
-			if f := Reply(h); f.Class != Unknown {
-				return f
-			}
+		if f := Reply(h); f.Class != Unknown && inWords(h.Text, h).Class != Unknown {
+			f.Enhanced = cmp.Or(f.Enhanced, rc.Status)
+			return f
 		}
 	}
 	said, found := fromText(rc)
 	coded := byCode(rc, heard)
 	switch {
+	case rc.DiagnosticType == "x-sieve": // only the person's own rules write so
+		return Finding{Class: RefusedByRecipient, Reply: showable(rc.Diagnostic)}
+	case coded.Class == Unknown && !found && rc.DiagnosticType == "x-unix": // their program failed
+		coded.Class, coded.Reply = ReceiverTrouble, showable(rc.Text)
+		return coded
 	case coded.Class != Unknown && (!found || telling(coded.Enhanced)):
 		return coded
 	case found:
@@ -127,7 +134,7 @@ func answers(rc dsn.Recipient) []Heard {
 		diagnostic = exitWords(diagnostic)
 	}
 	// Some reports keep the first line of an answer only; the text has all of it.
-	if begins := replyCode.FindString(diagnostic); begins != "" && strings.HasPrefix(quoted, begins) && len(quoted) > len(diagnostic) {
+	if replyCode.MatchString(diagnostic) && strings.HasPrefix(oneLine(quoted), oneLine(diagnostic)) {
 		diagnostic = quoted
 	}
 	for i, text := range []string{diagnostic, quoted} {
@@ -138,17 +145,10 @@ func answers(rc dsn.Recipient) []Heard {
 		if code := replyCode.FindStringSubmatch(text); code != nil {
 			h.Code, _ = strconv.Atoi(code[1])
 		}
-		if h.Enhanced = dsn.Enhanced(text); h.Enhanced == "" && rc.Status != "5.0.0" && rc.Status != "4.0.0" {
-			h.Enhanced = rc.Status
-		}
+		h.Enhanced = dsn.Enhanced(text)
 		all = append(all, h)
 	}
 	return all
-}
-
-// spoken tells whether the words alone name a cause.
-func spoken(h Heard) bool {
-	return inWords(h.Text, h).Class != Unknown
 }
 
 // inWords reads a text as if it had no codes.
@@ -162,9 +162,12 @@ func byCode(rc dsn.Recipient, heard []Heard) Finding {
 	h := Heard{Enhanced: rc.Status, Final: rc.Action == dsn.Failed, Server: rc.RemoteMTA, Domain: domainOf(rc.Address)}
 	if len(heard) > 0 {
 		h = heard[0]
+		if rc.Status != "5.0.0" && rc.Status != "4.0.0" {
+			h.Enhanced = cmp.Or(h.Enhanced, rc.Status)
+		}
 	}
 	f := Reply(h)
-	if f.Class == Unknown && rc.Status != "" && rc.Status != h.Enhanced {
+	if f.Class == Unknown && rc.Status != h.Enhanced {
 		h.Enhanced = rc.Status
 		if other := Reply(h); other.Class != Unknown {
 			return other
@@ -173,20 +176,55 @@ func byCode(rc dsn.Recipient, heard []Heard) Finding {
 	return f
 }
 
-// fromText reads the words for people, a paragraph at a time: the one that names
-// a cause is the reply that is shown.
+// fromText reads the words for people, a paragraph at a time, those that name the
+// recipient and what stands just before them first: the one that names a cause is
+// the reply that is shown.
 func fromText(rc dsn.Recipient) (Finding, bool) {
+	if strings.Contains(rc.Text, "groups.google.com/") { // in seventy languages
+		return Finding{Class: RefusedByRecipient, Reply: showable(rc.Text)}, true
+	}
 	h := Heard{Server: rc.RemoteMTA, Domain: domainOf(rc.Address), Final: rc.Action == dsn.Failed}
-	for paragraph := range strings.SplitSeq(clip(rc.Text), "\n\n") {
-		if strings.TrimSpace(paragraph) == "" {
-			continue
-		}
-		if f := inWords(paragraph, h); f.Class != Unknown {
+	for _, paragraph := range nearest(strings.Split(clip(rc.Text), "\n\n"), rc) {
+		if f := inWords(causes(paragraph, rc), h); f.Class != Unknown {
 			f.Reply = showable(paragraph)
 			return f, true
 		}
 	}
 	return Finding{Class: Unknown}, false
+}
+
+// nearest sorts paragraphs by where the recipient is named.
+func nearest(all []string, rc dsn.Recipient) []string {
+	var names, before, rest []string
+	for i, paragraph := range all {
+		switch {
+		case mentions(paragraph, rc):
+			names = append(names, paragraph)
+		case i+1 < len(all) && mentions(all[i+1], rc):
+			before = append(before, paragraph)
+		default:
+			rest = append(rest, paragraph)
+		}
+	}
+	return slices.Concat(names, before, rest)
+}
+
+func mentions(text string, rc dsn.Recipient) bool {
+	return rc.Address != "" && strings.Contains(text, rc.Address) || rc.Original != "" && strings.Contains(text, rc.Original)
+}
+
+// causes leaves out the lines that name no cause: those that only announce a list
+// of recipients, and lists of what one might try.
+func causes(paragraph string, rc dsn.Recipient) string {
+	var b strings.Builder
+	for line := range strings.Lines(paragraph) {
+		trimmed := strings.TrimSpace(line)
+		advice := strings.HasPrefix(trimmed, "* ") && !mentions(trimmed, rc)
+		if !advice && !announces.MatchString(trimmed) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // telling: the code names a cause of its own, not only a field of causes.
@@ -199,7 +237,10 @@ var (
 	replyCode      = regexp.MustCompile(`^\W{0,3}([245][0-9]{2})(?:[ -]|$)`)
 	enhancedInText = regexp.MustCompile(`\b[45]\.[0-9]{1,3}\.[0-9]{1,3}\b`)
 	wrapped        = regexp.MustCompile(`\n[ \t]+`)
-	transcript     = regexp.MustCompile(`(?m)^[ \t]*<<<[ \t]*(.+)$`)
+	announces      = regexp.MustCompile(`(?i)(?:following|folgende|suivant|siguiente|seguent)[^:]*:$`)
+	// labelled is a line that says by itself that it is the reason.
+	labelled   = regexp.MustCompile(`(?im)^[ \t]*(?:reason|error|diagnostic|response|grund|ursache|raison|motivo|causa|причина)(?: code| text| message)?[ \t]*:[ \t]*(\S[^\n]*)`)
+	transcript = regexp.MustCompile(`(?m)^[ \t]*<<<[ \t]*(.+)$`)
 	// quotedReply is an answer in the middle of a text: after who said it, in
 	// brackets, or at the beginning of a line.
 	quotedReply = regexp.MustCompile(`(?m)(?:^[ \t]*|said:\s+|was:\s+|response:\s+|with:\s+|reason:\s+|: ?|<|\[|>: )([45][0-57][0-9](?:[ -][^\n]|-[45]\.)[^\n]*)`)
@@ -222,6 +263,9 @@ func quotedAnswer(text string) string {
 	}
 	at := quotedReply.FindStringSubmatchIndex(text)
 	if at == nil {
+		if reason := labelled.FindStringSubmatch(text); reason != nil {
+			return strings.TrimSpace(reason[1])
+		}
 		return ""
 	}
 	answer, _, _ := strings.Cut(text[at[2]:], "\n\n")
@@ -242,8 +286,6 @@ func exitWords(status string) string {
 		return "user unknown"
 	case "68":
 		return "host unknown"
-	case "71", "72", "73", "74", "75":
-		return "temporary system error"
 	}
 	return ""
 }
@@ -277,6 +319,8 @@ func stageOf(text string) string {
 	}
 	return stage
 }
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 func domainOf(address string) string {
 	return address[strings.LastIndexByte(address, '@')+1:]

@@ -86,7 +86,8 @@ type Recipient struct {
 	Action   string // failed, delayed, delivered, relayed, expanded; never empty
 	Status   string // RFC 3463, without comment
 	// Diagnostic is what a server answered; DiagnosticType is who writes so: smtp,
-	// x-postfix, x-unix, x400, in lower case.
+	// x-postfix, x-unix, x-x400, in lower case; x-sieve for the words of a mailbox's
+	// own filter.
 	Diagnostic     string
 	DiagnosticType string
 	RemoteMTA      string // the server that answered

@@ -87,7 +87,7 @@ func (m letter) readDisposition(r *Returned) bool {
 		r.Kind = AutoReply
 		if m.refused(g, r) {
 			r.Kind, rc.Action = Bounce, Failed
-			rc.Diagnostic = afterRejected(r.Text)
+			rc.Diagnostic, rc.DiagnosticType = afterRejected(r.Text), "x-sieve"
 		}
 		r.Recipients = []Recipient{rc}
 		return true

@@ -129,6 +129,9 @@ func (m letter) recipient(g header) Recipient {
 			rc.Address = rc.Original
 		}
 	}
+	if rc.Action == "expired" && rc.Status == "" {
+		rc.Status = "4.4.7"
+	}
 	rc.Action = m.action(rc)
 	return rc
 }
@@ -139,7 +142,7 @@ func (m letter) action(rc Recipient) string {
 	switch rc.Action {
 	case Failed, Delayed, Done, Relayed, Expanded:
 		return rc.Action
-	case "failure", "error", "bounced", "rejected":
+	case "failure", "error", "bounced", "rejected", "expired":
 		return Failed
 	case "delay", "deferred", "warning":
 		return Delayed

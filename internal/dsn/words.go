@@ -172,7 +172,12 @@ func (m letter) share(r *Returned) {
 	}
 	texts := make([]strings.Builder, len(r.Recipients))
 	current := -1
+	talk := "" // of two servers; the recipient it was about is named below it
 	for line := range strings.Lines(r.Text) {
+		if strings.HasPrefix(line, ">>>") || strings.HasPrefix(line, "<<<") {
+			talk += line
+			continue
+		}
 		for _, a := range mailboxes(line) {
 			if i, ok := owner[strings.ToLower(a)]; ok {
 				current = i
@@ -180,8 +185,12 @@ func (m letter) share(r *Returned) {
 			}
 		}
 		if current >= 0 {
-			texts[current].WriteString(line)
+			texts[current].WriteString(talk + line)
+			talk = ""
 		}
+	}
+	if current >= 0 {
+		texts[current].WriteString(talk)
 	}
 	for i := range r.Recipients {
 		r.Recipients[i].Text = strings.TrimSpace(texts[i].String())

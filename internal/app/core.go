@@ -19,6 +19,7 @@ import (
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/help"
 	"github.com/sparekey/sparekey/internal/keyring"
+	"github.com/sparekey/sparekey/internal/numbers"
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/porting"
 	"github.com/sparekey/sparekey/internal/recovery"
@@ -52,6 +53,7 @@ type Core struct {
 	Settings    *settings.Settings
 	Porting     *porting.Porting
 	Help        *help.Help
+	Numbers     *numbers.Numbers
 	Doctor      *doctor.Doctor
 }
 
@@ -102,6 +104,7 @@ func Open(ctx context.Context, c config.Config, o Options) (*Core, error) {
 		Settings:    &settings.Settings{DB: d},
 		Porting:     &porting.Porting{DB: d},
 		Help:        &help.Help{DB: d, Ring: ring, NoLimits: c.LimitsOff},
+		Numbers:     &numbers.Numbers{DB: d},
 		Doctor:      &doctor.Doctor{Config: c, DB: d, Ring: ring, Clock: o.Clock},
 	}, nil
 }

@@ -56,7 +56,7 @@ func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
 	}
 	s.handler = (&web.Door{
 		SignIn: core.SignIn, Recovery: core.Recovery, Account: core.Account, UserManager: core.UserManager, Settings: core.Settings,
-		Console: newConsole(core, r, s.Canary), Doctor: core.Doctor, Delivery: s.Delivery, Help: core.Help,
+		Console: newConsole(core, r, s.Canary), Doctor: core.Doctor, Delivery: s.Delivery, Help: core.Help, Numbers: core.Numbers,
 		URL: c.URL, Sender: c.MailFrom.Address, TrustedProxies: c.TrustedProxies, Clock: o.Clock, Log: o.Log,
 		Ready: s.ready, Stopping: s.stopping, Observe: s.metrics.request,
 	}).Handler()

@@ -60,6 +60,9 @@ func (s *Server) Tidy(ctx context.Context) error {
 				}
 			}
 		}
+		if err := s.Numbers.Count(ctx, env); err != nil {
+			return err
+		}
 	}
 	return nil
 }

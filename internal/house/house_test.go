@@ -73,6 +73,7 @@ var levels = map[string]int{
 	"internal/delivery":    verbs,
 	"internal/doctor":      verbs,
 	"internal/help":        verbs,
+	"internal/numbers":     verbs,
 	"internal/porting":     verbs,
 	"internal/recovery":    verbs,
 	"internal/settings":    verbs,

@@ -20,6 +20,7 @@ var helpRoutes = []Route{
 	{http.MethodGet, "/{environment}/help/challenge", Anyone, false, (*Door).helpChallenge},
 	{http.MethodGet, "/{environment}/help-pictures/{name}", Anyone, false, (*Door).helpPicture},
 
+	{http.MethodGet, "/{environment}/numbers", SignedIn, false, (*Door).showNumbers},
 	{http.MethodGet, "/{environment}/help/feedback", SignedIn, false, (*Door).showFeedback},
 	{http.MethodGet, "/{environment}/help/feedback.csv", SignedIn, false, (*Door).exportFeedbackCSV},
 	{http.MethodGet, "/{environment}/help/feedback.json", SignedIn, false, (*Door).exportFeedbackJSON},
@@ -102,7 +103,9 @@ func (d *Door) article(v *visit, status int, p templates.Page, f templates.HelpF
 }
 
 // backToArticle is for who comes back to the address of an answer.
-func (d *Door) backToArticle(v *visit) error { return v.redirect(v.at("help", v.r.PathValue("article"))) }
+func (d *Door) backToArticle(v *visit) error {
+	return v.redirect(v.at("help", v.r.PathValue("article")))
+}
 
 // submitFeedback takes Yes, No, and the reasons that follow No.
 func (d *Door) submitFeedback(v *visit) error {

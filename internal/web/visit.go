@@ -70,6 +70,7 @@ func (v *visit) page() templates.Page {
 			Users:    access.May(actor, v.env.ID, access.OpenUserManager),
 			Settings: access.May(actor, v.env.ID, access.ChangeSettings),
 			Console:  access.May(actor, v.env.ID, access.OpenConsole),
+			Numbers:  access.May(actor, v.env.ID, access.SeeNumbers),
 			Help:     true,
 		}
 		if p.Nav.Users {

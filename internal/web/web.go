@@ -19,6 +19,7 @@ import (
 	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/doctor"
 	"github.com/sparekey/sparekey/internal/help"
+	"github.com/sparekey/sparekey/internal/numbers"
 	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/settings"
 	"github.com/sparekey/sparekey/internal/signin"
@@ -38,6 +39,7 @@ type Door struct {
 	Doctor      *doctor.Doctor
 	Delivery    *delivery.Delivery
 	Help        *help.Help
+	Numbers     *numbers.Numbers
 
 	URL            *url.URL       // the public address; every link is built from it
 	Sender         string         // the address our mails come from

@@ -41,6 +41,7 @@ type Nav struct {
 	NeedsHelpCount int    // people waiting in it
 	Settings       bool   // may change the environment
 	Console        bool   // runs the server
+	Numbers        bool   // may see how recovery goes
 	Help           bool   // there are help articles
 }
 

@@ -55,6 +55,7 @@ type commands struct {
 	Environment environmentCommands `cmd:"" help:"Create and look after environments, each one client's own world."`
 	User        userCommands        `cmd:"" help:"Create and look after the users of an environment."`
 	Reset       resetCommands       `cmd:"" help:"Help a user who cannot reset the password."`
+	Diagnose    diagnoseCommand     `cmd:"" help:"Explain the answer of a mail server, or returned mails."`
 	Keys        keysCommands        `cmd:"" help:"Look after the keys that sign links."`
 	DKIM        dkimCommands        `cmd:"" name:"dkim" help:"Look after the keys that sign mails."`
 	Help        helpCommands        `cmd:"" help:"See what readers say of the help articles."`

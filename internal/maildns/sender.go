@@ -68,7 +68,7 @@ func SPF(ctx context.Context, r *Resolver, s Sender) Check {
 		return c.Ended(OK, "%s lets %s send for it.", s.ReturnPath, list(s.Addresses))
 	case s.Guessed:
 		return c.Ended(Warn, "%s does not let %s send for it, the address of the server we hand our mail to. If mail reaches receivers from there, they will distrust it.", s.ReturnPath, strings.Join(left, ", ")).
-			Do("Ask your mail provider what to include, or add the address. With --from-ip the doctor looks at the right one.", Record{s.ReturnPath, "TXT", with(records[0], left)})
+			Do("Ask your mail provider what to include, or add the address. To look at another address: sparekey doctor --from-ip ADDRESS", Record{s.ReturnPath, "TXT", with(records[0], left)})
 	default:
 		return c.Ended(Fail, "%s does not let %s send for it.", s.ReturnPath, strings.Join(left, ", ")).
 			Do("Replace the record by this one.", Record{s.ReturnPath, "TXT", with(records[0], left)})
@@ -95,7 +95,7 @@ func (c Check) evaluable(ctx context.Context, r *Resolver, s Sender, record stri
 		return c.Ended(Warn, "The SPF record of %s says nothing about servers it does not name.", s.ReturnPath).
 			Do("End it with -all.", Record{s.ReturnPath, "TXT", endsWith(record, "-all")})
 	default:
-		return c.Ended(OK, "The SPF record of %s can be evaluated. Whether it names the address that mail leaves from nobody told us (--from-ip).", s.ReturnPath)
+		return c.Ended(OK, "The SPF record of %s can be evaluated. Which address mail leaves from nobody told us; sparekey doctor --from-ip ADDRESS looks whether the record names it.", s.ReturnPath)
 	}
 }
 

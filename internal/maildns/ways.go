@@ -87,7 +87,7 @@ func Reverse(ctx context.Context, r *Resolver, s Sender) Check {
 		}
 	}
 	if len(public) == 0 {
-		return c.Ended(Unchecked, "Nobody told us which public address mail leaves from.").Do("Name it with --from-ip, unless a mail provider sends for you.")
+		return c.Ended(Unchecked, "Nobody told us which public address mail leaves from.").Do("Unless a mail provider sends for you, name it: sparekey doctor --from-ip ADDRESS")
 	}
 	for _, a := range public {
 		names, err := r.LookupAddr(ctx, a.String())

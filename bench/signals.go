@@ -154,11 +154,7 @@ func readSignals(folder string) ([]specimen, error) {
 		default:
 			return nil
 		}
-		set, err := filepath.Rel(filepath.Dir(filepath.Clean(folder)), path)
-		if err != nil {
-			return err
-		}
-		found, err := read(path, strings.TrimSuffix(set, ".tsv"))
+		found, err := read(path, strings.TrimSuffix(path, ".tsv"))
 		all = append(all, found...)
 		return err
 	})

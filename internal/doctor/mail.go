@@ -57,7 +57,7 @@ func (d *Doctor) options() relay.Options {
 // probe talks to a mail server up to RCPT.
 func (d *Doctor) probe(ctx context.Context, s relay.Server, q Question) []Check {
 	c := Check{Name: "smtp", Title: "Mail server " + s.String()}
-	from := d.senderOf(q)
+	from := d.Config.MailFrom.Address
 	to := q.To
 	if to == "" {
 		_, domain, _ := strings.Cut(from, "@")
@@ -159,7 +159,7 @@ func (d *Doctor) testMail(ctx context.Context, servers []relay.Server, q Questio
 	o.Servers = servers
 	r := relay.New(o)
 	defer func() { _ = r.Close() }()
-	attempts := r.Send(ctx, relay.Envelope{From: from, To: to.Mail}, raw)
+	attempts := r.Send(ctx, relay.Envelope{From: d.Config.MailFrom.Address, To: to.Mail}, raw)
 	last := attempts[len(attempts)-1]
 	if last.Outcome == relay.Accepted {
 		return c.Ended(maildns.OK, "%s took the test mail (%s). Whether it arrives, the mailbox tells: look at the headers there for spf, dkim and dmarc.", last.Server, last.Reply)

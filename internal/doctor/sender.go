@@ -10,7 +10,8 @@ import (
 	"github.com/sparekey/sparekey/internal/relay"
 )
 
-// senderOf is the address that the mails in question come from.
+// senderOf is the address in the From of the mails in question. The envelope has
+// the server's own all the same, or a return path.
 func (d *Doctor) senderOf(q Question) string {
 	if own := q.Environment.Policy.SenderAddress; own != "" {
 		return own
@@ -24,7 +25,8 @@ func (d *Doctor) sender(ctx context.Context, q Question) []task {
 	if from == "" || strings.HasPrefix(from, "[") {
 		return nil // the configuration check says so
 	}
-	s := maildns.Sender{From: from, ReturnPath: from, Hello: d.publicName(from), Addresses: q.FromIP}
+	_, own, _ := strings.Cut(d.Config.MailFrom.Address, "@")
+	s := maildns.Sender{From: from, ReturnPath: own, Hello: d.publicName(own), Addresses: q.FromIP}
 	if d.Config.BounceListen != "" {
 		s.ReturnPath = d.Config.BounceDomain
 	}

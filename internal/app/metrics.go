@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/outbox"
@@ -26,6 +27,7 @@ type metrics struct {
 	sending  *prometheus.HistogramVec
 	returned *prometheus.CounterVec
 	events   *prometheus.CounterVec
+	recovery *recoveryMetrics
 }
 
 func newMetrics(d *db.DB) *metrics {
@@ -48,6 +50,9 @@ func newMetrics(d *db.DB) *metrics {
 			Name: "sparekey_mail_events_total", Help: "Events of mail providers, by provider and what became of them.",
 		}, []string{"provider", "verdict"}),
 	}
+	m.recovery = newRecoveryMetrics()
+	m.registry.MustRegister(m.recovery.all()...)
+	audit.Observe(d, m.recovery.event)
 	m.registry.MustRegister(m.requests, m.mails, m.sending, m.returned, m.events, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), waiting(d, outbox.Resolve), waiting(d, outbox.Send))
 	return m
@@ -75,6 +80,7 @@ func (m *metrics) request(route string, status int, took time.Duration) {
 func (m *metrics) mail(kind mail.Kind, a relay.Attempt) {
 	m.mails.WithLabelValues(string(kind), string(a.Outcome), a.Stage).Inc()
 	m.sending.WithLabelValues(string(a.Outcome)).Observe(a.Duration.Seconds())
+	m.recovery.mail(kind, a)
 }
 
 // handler serves /metrics and /debug/pprof, on a listener of their own.

@@ -71,6 +71,10 @@ type Event struct {
 // Detail holds what else is worth knowing, by short names. Never a secret.
 type Detail map[string]string
 
+// SinceAsked is the detail of PasswordReset, and of the SignedIn that follows it,
+// that says how many seconds ago the token was asked for.
+const SinceAsked = "seconds_since_asked"
+
 // Record writes an event.
 func Record(tx *db.Tx, env id.Environment, e Event) error {
 	return RecordAll(tx, env, []Event{e})
@@ -97,6 +101,7 @@ func RecordAll(tx *db.Tx, env id.Environment, events []Event) error {
 	}
 	_, err := tx.Exec(`INSERT INTO events (environment_id, id, at, kind, actor_id, actor_name, user_id, network, agent, detail)
 		VALUES `+db.Values(len(events), columns), args...)
+	tell(tx, events)
 	return err
 }
 

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/audit"
@@ -120,7 +121,12 @@ func (r *Recovery) finish(tx *db.Tx, env environment.Environment, u user.User, f
 		}
 	}
 	actor := self(env, u, use.From)
-	if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.PasswordReset, User: u.ID, Actor: actor, Detail: audit.Detail{"channel": string(f.link.Channel)}}); err != nil {
+	detail, signedIn := audit.Detail{"channel": string(f.link.Channel)}, audit.Detail{}
+	if !done.Invitation {
+		took := strconv.Itoa(int(tx.Now().Sub(f.token.MadeAt).Seconds()))
+		detail[audit.SinceAsked], signedIn[audit.SinceAsked] = took, took
+	}
+	if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.PasswordReset, User: u.ID, Actor: actor, Detail: detail}); err != nil {
 		return done, err
 	}
 	if !done.Invitation {
@@ -136,7 +142,7 @@ func (r *Recovery) finish(tx *db.Tx, env environment.Environment, u user.User, f
 		if err := user.SignedIn(tx, env.ID, u); err != nil {
 			return done, err
 		}
-		return done, audit.Record(tx, env.ID, audit.Event{Kind: audit.SignedIn, User: u.ID, Actor: actor})
+		return done, audit.Record(tx, env.ID, audit.Event{Kind: audit.SignedIn, User: u.ID, Actor: actor, Detail: signedIn})
 	}
 	return done, nil
 }

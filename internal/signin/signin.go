@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/session"
 	"github.com/sparekey/sparekey/internal/throttle"
+	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
 )
 
@@ -216,9 +218,26 @@ func (s *SignIn) start(ctx context.Context, env environment.Environment, u user.
 		if err := user.SignedIn(tx, env.ID, now); err != nil {
 			return err
 		}
-		return audit.Record(tx, env.ID, audit.Event{Kind: audit.SignedIn, User: u.ID, Actor: actor})
+		detail, err := afterReset(tx, env, now)
+		if err != nil {
+			return err
+		}
+		return audit.Record(tx, env.ID, audit.Event{Kind: audit.SignedIn, User: u.ID, Actor: actor, Detail: detail})
 	})
 	return in, err
+}
+
+// afterReset says how long the way back was, at the first sign-in after a reset.
+// u is as it was before this sign-in.
+func afterReset(tx *db.Tx, env environment.Environment, u user.User) (audit.Detail, error) {
+	t, err := token.UsedSince(tx, env.ID, u.ID, u.LastSignInAt)
+	if errors.Is(err, db.ErrNone) {
+		return nil, nil
+	}
+	if err != nil || t.Purpose != secret.Reset {
+		return nil, err
+	}
+	return audit.Detail{audit.SinceAsked: strconv.Itoa(int(tx.Now().Sub(t.MadeAt).Seconds()))}, nil
 }
 
 // tellOfNewBrowser mails a user whose password was used on a browser that has

@@ -1,6 +1,8 @@
 package token
 
 import (
+	"time"
+
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/secret"
@@ -13,6 +15,17 @@ func Ref(l Link) string { return secret.Hash(l.ID)[:16] }
 func OfUser(tx *db.Tx, env id.Environment, user id.User, limit int) ([]Token, error) {
 	return db.All[Token](tx, "SELECT "+tokenColumns+` FROM tokens WHERE environment_id = $1 AND user_id = $2
 		ORDER BY made_at DESC, id DESC LIMIT $3`, env, user, limit)
+}
+
+// UsedSince gives the newest token of a user if it was used after a time;
+// db.ErrNone otherwise.
+func UsedSince(tx *db.Tx, env id.Environment, user id.User, after time.Time) (Token, error) {
+	t, err := db.One[Token](tx, "SELECT "+tokenColumns+` FROM tokens WHERE environment_id = $1 AND user_id = $2 AND used_at IS NOT NULL
+		ORDER BY made_at DESC, id DESC LIMIT 1`, env, user)
+	if err == nil && !t.UsedAt.After(after) {
+		err = db.ErrNone
+	}
+	return t, err
 }
 
 // NewestAmong gives the newest token of each of these users.

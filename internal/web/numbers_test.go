@@ -1,12 +1,16 @@
 package web_test
 
 import (
+	"errors"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/numbers"
 	"github.com/sparekey/sparekey/internal/testkit"
@@ -143,4 +147,41 @@ func TestNumbersStayInTheirEnvironment(t *testing.T) {
 	require.Error(t, err)
 	_, err = w.App.Numbers.Show(w.Ctx(), access.Actor{Environment: w.Acme.ID, User: w.Help.ID, Role: access.Helpdesk}, w.Acme, 7)
 	require.Error(t, err)
+}
+
+// TestWhatIsMeasuredIsTrue: metrics hear of an event when it has been committed,
+// and of the first sign-in after a reset how long the way back was.
+func TestWhatIsMeasuredIsTrue(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		var mu sync.Mutex
+		heard := map[audit.Kind][]string{}
+		audit.Observe(w.App.DB, func(e audit.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			heard[e.Kind] = append(heard[e.Kind], e.Detail[audit.SinceAsked])
+		})
+		w.Clock.Freeze()
+		w.Browser().SignIn("jane@acme.example", testkit.Passphrase)
+		w.Browser().Get("/acme/forgot-password").Fill("Email", "jane@acme.example").Press("Send password reset link")
+		link := w.Mail("jane@acme.example", "Reset your password").LinkTo("/reset-password/")
+		idle(w)
+		w.Clock.Advance(4 * time.Minute)
+		w.Browser().Get(link).Fill("New password", newPassphrase).Press("Set new password")
+		w.Clock.Advance(time.Minute)
+		w.Browser().SignIn("jane@acme.example", newPassphrase)
+		w.Clock.Advance(time.Minute)
+		w.Browser().SignIn("jane@acme.example", newPassphrase)
+		failed := errors.New("no")
+		require.ErrorIs(t, w.App.DB.Update(w.Ctx(), func(tx *db.Tx) error {
+			return errors.Join(audit.Record(tx, w.Acme.ID, audit.Event{Kind: audit.UserRenamed}), failed)
+		}), failed)
+
+		mu.Lock()
+		defer mu.Unlock()
+		require.Equal(t, []string{"240"}, heard[audit.PasswordReset])
+		require.Equal(t, []string{"", "300", ""}, heard[audit.SignedIn])
+		require.Len(t, heard[audit.Asked], 1)
+		require.Empty(t, heard[audit.UserRenamed], "what was undone is not counted")
+	})
 }

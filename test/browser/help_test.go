@@ -17,7 +17,10 @@ import (
 
 const theArticle = "/acme/help/cannot-reset-password"
 
-func init() { tours["help"] = (*Stage).help }
+func init() {
+	tours["help"] = (*Stage).help
+	tours["numbers"] = (*Stage).numbers
+}
 
 // help walks over help, as somebody who is locked out and as a Client Admin.
 func (s *Stage) help(see look) {

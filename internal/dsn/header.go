@@ -78,9 +78,22 @@ func cutLine(b []byte) (line, rest []byte) {
 	return bytes.TrimSuffix(b[:i], []byte("\r")), b[i+1:]
 }
 
-// fieldName is what may stand before a colon (RFC 5322 section 3.6.8), a little
-// less than the letter of it.
-var fieldName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,75}[ \t]*:`)
+// nameLength gives how long the name of a field is that a line begins with, 0 if
+// it begins with none (RFC 5322 section 3.6.8, a little less than the letter of
+// it). It is called for every line of a mail, so it is no regular expression.
+func nameLength[T string | []byte](line T) int {
+	for i := 0; i < min(len(line), 77); i++ {
+		switch c := line[i]; {
+		case c == ':':
+			return i
+		case 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z':
+		case i > 0 && ('0' <= c && c <= '9' || c == '-' || c == '_' || c == '.' || c == ' ' || c == '\t'):
+		default:
+			return 0
+		}
+	}
+	return 0
+}
 
 // readHeader reads fields up to the empty line; ok tells whether it began with
 // one. A line that is no field is passed over: servers on the way break them.
@@ -105,11 +118,12 @@ func readHeader(b []byte) (h header, body []byte, ok bool) {
 			}
 		default:
 			keep()
-			end := fieldName.FindIndex(line[:min(len(line), 80)])
+			end := nameLength(line)
+			named := bytes.TrimRight(line[:end], " \t")
 			switch {
-			case end != nil:
-				name = strings.ToLower(string(bytes.TrimRight(line[:end[1]-1], " \t")))
-				value = append([]byte(nil), line[end[1]:min(len(line), end[1]+maxField)]...)
+			case end > 0 && !bytes.ContainsAny(named, " \t"):
+				name = strings.ToLower(string(named))
+				value = append([]byte(nil), line[end+1:min(len(line), end+1+maxField)]...)
 			case first:
 				return nil, b, false
 			case bytes.HasPrefix(line, []byte("--")) && h.has("Content-Type"):
@@ -166,6 +180,9 @@ func addresses(value string) []string {
 var looseMailbox = regexp.MustCompile(`[^\s<>"'(),;:\[\]{}|]{1,100}@[\pL\pN](?:[\pL\pN.-]{0,250}[\pL\pN])?`)
 
 func mailboxes(text string) []string {
+	if !strings.Contains(text, "@") {
+		return nil
+	}
 	return looseMailbox.FindAllString(text, 50)
 }
 

@@ -55,20 +55,20 @@ var (
 	// systemNames are names that mail systems give themselves.
 	systemNames = folded("mail delivery", "mail system", "delivery subsystem", "system administrator", "mailer-daemon", "mailer daemon",
 		"postmaster", "mail administrator", "mail router", "internet mail", "delivery system", "message router", "mail deliver", "e-mail system",
-		"systemadministrator", "administrateur syst", "mail gateway", "mta ", "mail transport", "delivery service")
+		"systemadministrator", "administrateur syst", "mail gateway", "mta ", "mail transport", "delivery service", "interscan", "mail server", "message transfer", "mailsystem", "smtp server")
 	// reportSubject are what reports of failure are called.
 	reportSubject = folded("undeliver", "non-deliver", "nondeliver", "not delivered", "could not be delivered", "couldn't be delivered", "cannot be delivered", "can't be delivered", "unable to deliver",
 		"returned mail", "returning message", "returned to sender", "failure notice", "delivery fail", "failed mail", "mail failure", "failed delivery", "delivery status", "delivery report",
 		"delivery has failed", "delivery problem", "delivery error", "delivery notification", "mail system error", "message delivery", "mail delivery", "delivery of your message", "delivery incomplete",
 		"error sending", "error delivering", "send error", "mail could not", "message you sent blocked", "message blocked", "message rejected", "mail rejected", "email delivery failure", "bounced", "nondelivery",
-		"failure notification", "user unknown", "unknown user", "postmaster notify", "rejected mail", "message status - ", "transport error", "delivery to", "unzustellbar", "nicht zustellbar", "zustellung", "nicht zugestellt", "unzustellbarkeit", "fehler bei der",
+		"failure notification", "not member", "reject mail", "article rejected", "user unknown", "unknown user", "postmaster notify", "rejected mail", "message status - ", "transport error", "delivery to", "unzustellbar", "nicht zustellbar", "zustellung", "nicht zugestellt", "unzustellbarkeit", "fehler bei der",
 		"remise", "non remis", "non distribu", "echec de", "n'a pas pu etre", "no se puede entregar", "no entregado", "devuelto", "no se ha podido entregar", "non recapitabile", "mancato recapito", "impossibile recapitare", "onbestelbaar", "niet afgeleverd", "niet worden afgeleverd",
 		"nao entregue", "nao foi entregue", "falha na entrega", "niedostarczon", "nie dostarcz", "zwrot", "nedorucen", "kezbesithetetlen", "ikke levert", "kunde inte levereras", "olevererbar", "toimittamatta", "teslim edileme",
 		"недоставлен", "не доставлено", "не удалось доставить", "недоставка", "ошибка доставки", "未送達", "配信不能", "配信エラー", "送信エラー", "エラーメール", "メールエラー", "エラー通知", "配達できません", "退信", "无法投递", "投递失败", "無法傳遞", "未送達", "전송 실패", "반송", "배달")
 	// reportWords are how they say it.
 	reportWords = folded("could not be delivered", "couldn't be delivered", "could not deliver", "cannot be delivered", "can not be delivered", "can't be delivered", "unable to deliver", "was not delivered", "wasn't delivered", "not been delivered", "not be delivered", "undeliverable", "undelivered",
 		"wasn't able to deliver", "did not reach", "delivery failed", "delivery has failed", "delivery to the following", "failed permanently", "failed to deliver", "could not be reached", "delivery problems", "permanent fatal errors", "transcript of session", "permanent error",
-		"error delivering", "trouble delivering", "trying to deliver", "non-delivered", "message was blocked", "was blocked by", "has been blocked", "rejected by", "returned permanent errors", "was not sent", "returned to sender", "giving up", "given up", "envelope expired", "no such user", "unknown user", "user unknown", "does not exist",
+		"error delivering", "trouble delivering", "trying to deliver", "non-delivered", "message was blocked", "was blocked by", "has been blocked", "rejected by", "returned permanent errors", "was not sent", "returned to sender", "not a member", "not member", "could not be sent", "giving up", "given up", "envelope expired", "no such user", "unknown user", "user unknown", "does not exist",
 		"nicht zugestellt", "unzustellbar", "nicht zustellbar", "n'a pas pu etre remis", "n'a pas pu etre", "non remis", "no se pudo entregar", "no pudo ser entregado", "no ha podido", "non e stato possibile", "impossibile recapitare", "kon niet worden", "nao pode ser entregue", "nao foi possivel", "nie mogla zostac", "nie moze",
 		"не может быть доставлено", "не было доставлено", "не удалось доставить", "送信できません", "配信できません", "配送できません", "届けできません", "送信に失敗", "エラーのため", "无法投递", "无法送达", "被退回", "退信", "未能送达", "無法傳遞")
 	// oneVoice are sentences that only one mail system writes, which names no sender

@@ -67,7 +67,7 @@ var smtpRefusal = regexp.MustCompile(`(?m)(?:^|[\s:>("\[])(?:#?[45]\.[0-9]\.[0-9
 // fromSystem tells whether the author is a mail system by its name.
 func (m letter) fromSystem(r *Returned) bool {
 	from := strings.TrimSpace(r.From)
-	if strings.Trim(from, "<> ") == "" {
+	if strings.Trim(from, "<> ") == "" || m.header.has("X-MLServer") || strings.Contains(m.header.get("Message-ID"), ".FML") {
 		return true
 	}
 	name := from
@@ -176,6 +176,9 @@ func (m letter) named(r *Returned) []string {
 			break
 		}
 		line = line[:min(len(line), 1000)]
+		if !strings.Contains(line, "@") {
+			continue
+		}
 		if found := introduced.FindStringSubmatch(line); found != nil && !mine(found[1]) {
 			lists[0].add(found[1])
 			continue

@@ -59,8 +59,11 @@ var originalBelow = regexp.MustCompile(`(?im)^[ \t>*=_-]*(?:` + strings.Join([]s
 	`original text follows`, `first \d+ (?:lines|bytes) of (?:the )?(?:original|message)`, `the header of the original message`,
 }, `|`) + `)[^\n]*$`)
 
-// headerLine is a field of a mail at the beginning of a line.
-var headerLine = regexp.MustCompile(`^(?i:received|return-path|message-id|from|to|subject|date|mime-version|content-type|reply-to|delivered-to|dkim-signature|x-mailer|x-originating-ip|content-transfer-encoding):`)
+// mailFields are fields that the header of a mail has and few other lists.
+var mailFields = []string{
+	"received", "return-path", "message-id", "from", "to", "subject", "date", "mime-version", "content-type", "reply-to",
+	"delivered-to", "dkim-signature", "x-mailer", "x-originating-ip", "content-transfer-encoding",
+}
 
 // cutOriginal cuts a text where the returned mail begins: at the line that says
 // so, or where three lines of a header stand together.
@@ -84,15 +87,16 @@ func headerBlock(text string) int {
 			end = len(text) - at
 		}
 		line := text[at : at+end]
+		name := nameLength(line)
 		switch {
-		case headerLine.MatchString(line[:min(len(line), 40)]):
+		case name > 0 && slices.Contains(mailFields, strings.ToLower(line[:name])):
 			if fields == 0 {
 				start = at
 			}
 			if fields++; fields == 3 {
 				return start
 			}
-		case fields > 0 && (strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t") || otherField.MatchString(line[:min(len(line), 60)])):
+		case fields > 0 && (name > 1 || strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t")):
 		default:
 			fields = 0
 		}
@@ -100,8 +104,6 @@ func headerBlock(text string) int {
 	}
 	return -1
 }
-
-var otherField = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{1,50}:`)
 
 // enclosedHeaders gives the headers of the mails it encloses.
 func (m letter) enclosedHeaders() []header {

@@ -153,8 +153,10 @@ func (d *Delivery) load(ctx context.Context, j outbox.Job) (letter, error) {
 				return err
 			}
 		}
-		if l.earlier, err = outbox.Attempts(tx, j.Environment, []id.Message{l.message.ID}); err != nil {
-			return err
+		if j.Tries > 1 {
+			if l.earlier, err = outbox.Attempts(tx, j.Environment, []id.Message{l.message.ID}); err != nil {
+				return err
+			}
 		}
 		_, l.held, err = suppression.Of(tx, j.Environment, addressKey(l.message.ToEmail))
 		return err

@@ -121,7 +121,7 @@ func inEvent(provider string, e mailevent.Event) news {
 	if f.Class == diagnosis.Suppressed {
 		n.provider = provider
 	}
-	if n.report.Fingerprint == "" {
+	if n.report.Fingerprint == "" || e.Kind == dsn.Delay { // they tell of every try: one will do
 		n.report.Fingerprint = fingerprint(n)
 	}
 	return n

@@ -66,7 +66,13 @@ func take(tx *db.Tx, env id.Environment, m outbox.Message, n news) (Verdict, err
 		r.At = tx.Now()
 	}
 	fresh, err := outbox.RecordReport(tx, env, r)
-	if err != nil || !fresh {
+	if err != nil {
+		return "", err
+	}
+	if !fresh {
+		if dsn.Kind(r.Kind) == dsn.Delay { // told again after a while, it is a long one by now
+			err = heed(tx, env, m, n)
+		}
 		return Replayed, err
 	}
 	err = alarm.Notice(tx, alarm.Answer{Finding: n.found, Server: r.Reporter, Domain: domainOf(m.ToEmail)})
@@ -115,6 +121,9 @@ func heed(tx *db.Tx, env id.Environment, m outbox.Message, n news) error {
 			return err
 		}
 		if dsn.Kind(n.report.Kind) == dsn.Delay {
+			if tx.Now().Sub(m.MadeAt) < waitsLong { // a greylist, most likely
+				return nil
+			}
 			return needsHelp(tx, env, m, cases.Waiting)
 		}
 		if n.found.Suppresses() && n.aboutTheAddress(m.ToEmail) {

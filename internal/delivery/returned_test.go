@@ -285,7 +285,9 @@ func TestAMessageCollectsOnlySoManyReports(t *testing.T) {
 		for i := range 40 {
 			take(w, path, report("delayed", "4.4.1", fmt.Sprintf("x%d@acme.example", i), "timed out"))
 		}
-		require.Equal(t, 20, standingOf(w, w.Jane).Reports)
+		require.Equal(t, 10, standingOf(w, w.Jane).Reports)
+		take(w, path, hardBounce())
+		require.Equal(t, standing{"no-such-mailbox", cases.Bounced, 11}, standingOf(w, w.Jane), "there is room for the last word")
 	})
 }
 
@@ -307,6 +309,19 @@ func TestAReportThatQuotesOurMailGivesNothingAway(t *testing.T) {
 		require.Contains(t, all, "user unknown")
 		require.NotContains(t, all, link[strings.LastIndexByte(link, '/')+1:])
 		require.NotContains(t, all, code)
+	})
+}
+
+// TestALongDelayOpensACase, a short one does not: greylists are usual.
+func TestALongDelayOpensACase(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		path := mailed(w, s)
+		delay := report("delayed", "4.4.1", "jane@acme.example", "451 4.4.1 connection timed out")
+		require.Equal(t, delivery.Taken, take(w, path, delay).Verdict)
+		require.Equal(t, standing{Reports: 1}, standingOf(w, w.Jane))
+		w.Clock.Advance(6 * time.Minute)
+		require.Equal(t, delivery.Replayed, take(w, path, delay).Verdict, "some servers repeat themselves")
+		require.Equal(t, standing{"", cases.Waiting, 1}, standingOf(w, w.Jane))
 	})
 }
 

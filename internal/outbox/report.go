@@ -30,8 +30,9 @@ type Report struct {
 
 const reportColumns = "id, message, user_id, at, source, kind, class, hard, reporter, recipient, status, code, reply, fingerprint"
 
-// keepReports bounds what one message can collect.
-const keepReports = 20
+// keepReports bounds how many of one kind a message can collect: many delays
+// leave room for the last word.
+const keepReports = 10
 
 // RecordReport keeps a report; false if the same one was taken before or the
 // message has collected enough.
@@ -39,7 +40,7 @@ func RecordReport(tx *db.Tx, env id.Environment, r Report) (bool, error) {
 	r.ID = id.New[id.Report]()
 	n, err := tx.Exec(`INSERT INTO reports (environment_id, `+reportColumns+`)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
-		WHERE (SELECT count(*) FROM reports WHERE environment_id = $1 AND message = $3) < $16
+		WHERE (SELECT count(*) FROM reports WHERE environment_id = $1 AND message = $3 AND kind = $7) < $16
 		ON CONFLICT (environment_id, message, fingerprint) DO NOTHING`,
 		env, r.ID, r.Message, r.User, r.At, r.Source, r.Kind, r.Class, r.Hard, r.Reporter, r.Recipient, r.Status, r.Code, r.Reply, r.Fingerprint, keepReports)
 	return n == 1, err

@@ -35,8 +35,9 @@ type mailServer struct {
 
 	mu      sync.Mutex
 	answers map[string]func() string
-	taken   []string // whole messages, also those of which the client heard nothing
-	heard   []string // commands
+	about   func(line string) string // an answer to this line, or "": the usual
+	taken   []string                 // whole messages, also those of which the client heard nothing
+	heard   []string                 // commands
 }
 
 // startServer listens on an address; "" stands for a free port.
@@ -95,6 +96,42 @@ func (s *mailServer) reply(command, usual string) string {
 	return with()
 }
 
+// refuse answers with a text to what holds a part; "" to nothing any more.
+func (s *mailServer) refuse(part, with string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.about = func(line string) string {
+		if part != "" && strings.Contains(line, part) {
+			return with
+		}
+		return ""
+	}
+}
+
+// slow answers what holds a part only after the release.
+func (s *mailServer) slow(part string, release chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.about = func(line string) string {
+		if strings.Contains(line, part) {
+			<-release
+		}
+		return ""
+	}
+}
+
+func (s *mailServer) usual(line string) string {
+	s.mu.Lock()
+	about := s.about
+	s.mu.Unlock()
+	if about != nil {
+		if text := about(line); text != "" {
+			return text
+		}
+	}
+	return "250 2.0.0 fine"
+}
+
 func (s *mailServer) serve(c net.Conn) {
 	defer func() { _ = c.Close() }()
 	in := bufio.NewReader(c)
@@ -126,7 +163,7 @@ func (s *mailServer) serve(c net.Conn) {
 		case "EHLO":
 			going = say(s.reply("EHLO", "250 test"))
 		default:
-			going = say(s.reply(verb, "250 2.0.0 fine"))
+			going = say(s.reply(verb, s.usual(line)))
 		}
 	}
 }

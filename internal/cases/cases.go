@@ -44,7 +44,7 @@ func Close(tx *db.Tx, env id.Environment, user id.User) (bool, error) {
 // Count tells how many stand in the queue, at most limit; a help desk helps
 // members only.
 func Count(tx *db.Tx, env id.Environment, membersOnly bool, limit int) (int, error) {
-	return db.One[int](tx, "SELECT count(*) FROM (SELECT 1 "+fromCases+whose(membersOnly)+" LIMIT $2) AS some", env, limit)
+	return db.One[int](tx, "SELECT count(*) FROM (SELECT 1 "+fromCases+whose(membersOnly)+" LIMIT $2) AS found", env, limit)
 }
 
 // Among gives the cases of these users.

@@ -106,7 +106,7 @@ func (m *UserManager) AllowMail(ctx context.Context, actor access.Actor, env env
 // byCase finds the asking of a case number: its user, or what is known of an
 // address nobody has. Without such a number the page has no Asking.
 func (m *UserManager) byCase(tx *db.Tx, actor access.Actor, env environment.Environment, number string) (Page, error) {
-	a, err := db.One[Asking](tx, "SELECT "+askingColumns+" FROM requests WHERE environment_id = $1 AND case_number = $2", env.ID, number)
+	a, err := db.One[Asking](tx, "SELECT "+askingColumns+" FROM requests WHERE environment_id = $1 AND case_number = $2 AND case_number <> ''", env.ID, number)
 	if errors.Is(err, db.ErrNone) {
 		return Page{}, nil
 	}

@@ -213,6 +213,9 @@ func mailEntries(m usermanager.Message) []templates.Entry {
 	if m.State == outbox.NotNeeded {
 		entries = append(entries, templates.Entry{At: m.SettledAt, Text: kind + " not sent: no longer needed", Tone: templates.ToneQuiet})
 	}
+	if m.State == outbox.Held {
+		entries = append(entries, templates.Entry{At: m.SettledAt, Text: kind + " not sent: no mail goes to this address", Tone: templates.ToneBad})
+	}
 	return entries
 }
 
@@ -236,7 +239,7 @@ func lookEntry(l usermanager.Look, d usermanager.Details) templates.Entry {
 	}
 	more := []string{}
 	if after := d.TakenBefore(l); after > 0 {
-		more = append(more, howLong(after)+" after the mail was taken")
+		more = append(more, spanWords(after)+" after the mail was taken")
 	}
 	if l.Guess.Sign != "" {
 		more = append(more, l.Guess.Sign)
@@ -245,7 +248,7 @@ func lookEntry(l usermanager.Look, d usermanager.Details) templates.Entry {
 	return templates.Entry{At: l.At, Text: words, Tone: tone, More: strings.Join(more, " · ")}
 }
 
-func howLong(d time.Duration) string {
+func spanWords(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", int(d.Seconds()))

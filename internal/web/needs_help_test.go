@@ -1,0 +1,198 @@
+package web_test
+
+import (
+	"bufio"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/testkit"
+)
+
+// refuse lets the mail server answer so for one address.
+func refuse(w *testkit.World, email string, code int, status smtp.EnhancedCode, words string) {
+	w.Inbox.SetFate(func(_, to string, _ []byte) error {
+		if to == email {
+			return &smtp.SMTPError{Code: code, EnhancedCode: status, Message: words}
+		}
+		return nil
+	})
+}
+
+func TestARefusedMailPutsItsUserInTheQueue(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		refuse(w, janeEmail, 550, smtp.EnhancedCode{5, 1, 1}, "no such user here")
+		ada := w.Browser()
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		home := ada.Get("/acme/users")
+		require.True(t, home.Has("Needs help"))
+		require.NotContains(t, home.Text(), "waiting")
+
+		askAndResolve(w, janeEmail)
+		settled(w)
+		home = ada.Get("/acme/users")
+		require.Contains(t, home.Text(), "Needs help 1 waiting")
+		require.Contains(t, home.Text(), "No such mailbox")
+
+		queue := ada.Get("/acme/needs-help")
+		require.Equal(t, "Needs help", queue.Heading())
+		require.Contains(t, queue.Text(), "acme.example says there is no mailbox jane@acme.example.")
+		require.Equal(t, "Reset Password", queue.Options("Action for Jane Doe")[0])
+
+		// Nothing more is mailed there, and the asking page shows nothing of it.
+		refusedOnce := len(w.Inbox.Mails())
+		asked := ask(w.Browser(), janeEmail)
+		require.Equal(t, http.StatusOK, asked.Status)
+		settled(w)
+		require.Len(t, w.Inbox.Mails(), refusedOnce)
+
+		link := queue.Choose("Action for Jane Doe", "Reset Password").PressBeside("Action for Jane Doe", "Go").Value("Reset Password Link")
+		done := w.Browser().Get(strings.TrimPrefix(link, w.URL)).Fill("New password", newPassphrase).Press("Set new password")
+		require.Equal(t, "/acme/login", done.URL.Path)
+		require.Contains(t, ada.Get("/acme/needs-help").Text(), "Nobody is stuck")
+		page := ada.Get("/acme/users/" + string(w.Jane.ID))
+		require.Contains(t, page.Text(), "Jane Doe set a new password")
+	})
+}
+
+func TestTheQueueIsForThoseWhoMayHelp(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		w.AddUser(w.Acme, "second@acme.example", "Second Admin", access.ClientAdmin)
+		w.Inbox.SetFate(func(_, _ string, _ []byte) error {
+			return &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 2, 2}, Message: "mailbox full"}
+		})
+		for _, email := range []string{janeEmail, "second@acme.example"} {
+			postAsk(w, email)
+		}
+		require.Eventually(t, func() bool { return count(w, "SELECT count(*) FROM cases") == 2 }, 20*time.Second, 5*time.Millisecond)
+		henry := w.Browser()
+		henry.SignIn("helpdesk@acme.example", testkit.Passphrase)
+		queue := henry.Get("/acme/needs-help")
+		require.Contains(t, queue.Text(), "Needs help 1 waiting", "a help desk helps members only")
+		require.Contains(t, queue.Text(), "Jane Doe’s mailbox has been full since")
+		require.NotContains(t, queue.Text(), "Second Admin")
+
+		ada := w.Browser()
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		queue = ada.Get("/acme/needs-help")
+		require.Contains(t, queue.Text(), "2 people are stuck")
+		require.Contains(t, queue.Press("Done with Jane Doe").Text(), "Jane Doe is taken off the list.")
+		require.NotContains(t, henry.Get("/acme/needs-help").Text(), "Jane Doe’s mailbox")
+		require.Contains(t, ada.Get("/acme/users/"+string(w.Jane.ID)).Text(), "Taken off the list of those who need help by you")
+	})
+}
+
+func TestAskingThreeTimesWithoutOpeningIsACase(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		ada := w.Browser()
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		for range 2 {
+			askAndResolve(w, janeEmail)
+			require.Contains(t, ada.Get("/acme/needs-help").Text(), "Nobody is stuck")
+		}
+		askAndResolve(w, janeEmail)
+		require.Contains(t, ada.Get("/acme/needs-help").Text(), "asked three times, never opened")
+		w.Clock.Advance(11 * time.Minute)
+		page := ada.Get("/acme/users/" + string(w.Jane.ID))
+		require.Contains(t, page.Text(), "nobody has opened the link. It may be in spam or quarantine.")
+		require.Contains(t, page.Text(), "Subject: Reset your password · Acme")
+
+		// Whoever logs in with the old password after all needs no help.
+		w.Browser().SignIn(janeEmail, testkit.Passphrase)
+		require.Contains(t, ada.Get("/acme/needs-help").Text(), "Nobody is stuck")
+	})
+}
+
+func TestACaseNumberFindsTheAsking(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		known := caseOf(t, postAsk(w, janeEmail).Body)
+		unknown := caseOf(t, postAsk(w, "jane@acme.exampel").Body)
+		settled(w)
+		ada := w.Browser()
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		for _, typed := range []string{known, strings.ToLower(known), " case " + known[:3] + "-" + known[3:]} {
+			found := ada.Get("/acme/users").Fill("Search users", typed).Press("Search")
+			require.Contains(t, found.Text(), "Case "+known+" : a reset link was asked for jane@acme.example", typed)
+			require.Equal(t, "Reset Password", found.Options("Action for Jane Doe")[0])
+		}
+		found := ada.Get("/acme/users").Fill("Search users", unknown).Press("Search")
+		require.Contains(t, found.Text(), "asked for jane@acme.exampel")
+		require.Contains(t, found.Press("Send to jane@acme.example").Text(), "A password reset link is on its way to jane@acme.example.")
+
+		henry := w.Browser()
+		henry.SignIn("helpdesk@acme.example", testkit.Passphrase)
+		found = henry.Get("/acme/users").Fill("Search users", unknown).Press("Search")
+		require.Contains(t, found.Text(), "an address that no user has")
+		require.NotContains(t, found.Text(), "exampel")
+
+		umbrella := secondEnvironment(w)
+		other := w.AddUser(umbrella, "root@umbrella.example", "Other Admin", access.ClientAdmin)
+		stranger := w.Browser()
+		stranger.Get("/umbrella/login").Fill("Email", other.Email).Fill("Password", testkit.Passphrase).Press("Log in")
+		require.NotContains(t, stranger.Get("/umbrella/users?q="+known).Text(), "a reset link was asked for", "of another environment")
+	})
+}
+
+func TestMailIsAllowedAgain(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		refuse(w, janeEmail, 550, smtp.EnhancedCode{5, 1, 1}, "User unknown")
+		askAndResolve(w, janeEmail)
+		settled(w)
+		w.Inbox.SetFate(nil)
+		askAndResolve(w, janeEmail)
+		settled(w)
+		require.Empty(t, w.Inbox.Mails(), "the address gets no mail")
+
+		ada := w.Browser()
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		page := ada.Get("/acme/users/" + string(w.Jane.ID))
+		page = page.Press("Allow mail to this address again")
+		require.Contains(t, page.Text(), "Mail may go to jane@acme.example again.")
+		require.False(t, page.Has("Allow mail to this address again"))
+		page.Choose("Action for Jane Doe", "Send password reset link").PressBeside("Action for Jane Doe", "Go")
+		w.Mail(janeEmail, "Reset your password")
+	})
+}
+
+func TestAPageThatIsWatchedHearsWhatHappens(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		ada := w.Browser()
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		r, err := http.NewRequestWithContext(w.Ctx(), http.MethodGet, w.URL+"/acme/users/"+string(w.Jane.ID)+"/live", nil)
+		require.NoError(t, err)
+		for _, c := range ada.Cookies() {
+			r.AddCookie(c)
+		}
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		defer func() { _ = res.Body.Close() }()
+		require.Equal(t, "text/event-stream", res.Header.Get("Content-Type"))
+		lines := bufio.NewScanner(res.Body)
+		askAndResolve(w, janeEmail)
+		heard := false
+		for lines.Scan() {
+			if heard = lines.Text() == "event: changed"; heard {
+				break
+			}
+		}
+		require.True(t, heard)
+
+		// The line ends with the session.
+		require.Equal(t, http.StatusOK, ada.Post("/acme/logout", url.Values{}).Status)
+		for lines.Scan() {
+		}
+		require.NoError(t, lines.Err())
+	})
+}

@@ -137,118 +137,162 @@ func (h heard) digit() byte {
 	return 0
 }
 
-// A phrase is words that must all stand in the text, each of them a row of pieces in
-// order with a gap between.
+// A phrase is wordings that must all stand in the text, in any order.
 type phrase []wording
 
+// A wording is pieces that follow each other with a gap between.
 type wording struct {
-	pieces              []string
-	openStart, openEnd  bool // may begin or end within a word
-	inLinks, ofTheEvent bool
+	pieces []piece
+	from   func(heard) string // the text it is looked for in
+}
+
+// A piece is places with choices of what stands there.
+type piece [][]choice
+
+// A choice begins and ends where a word does, unless it is open there; within a
+// piece that is not asked.
+type choice struct {
+	text               string
+	openStart, openEnd bool
 }
 
 // maxGap is how far the pieces of a wording may be apart, in bytes.
-const maxGap = 90
+const maxGap = 60
 
-// phrases reads alternatives: "a | b", words in any order "a + b", a gap "a .. b",
-// one of some words "{a,b} c", part of a word "~a", "a~", in a web address
-// "link:a", a fact of an event "event:a".
+func theWords(h heard) string { return h.words }
+func theLinks(h heard) string { return h.links }
+func theEvent(h heard) string { return h.event }
+
+// phrases reads the alternatives of a cell; rules.tsv tells their grammar.
 func phrases(cell string) []phrase {
 	var all []phrase
 	for alternative := range strings.SplitSeq(cell, " | ") {
-		alternative = strings.TrimSpace(alternative)
-		if alternative == "" || alternative == "-" {
+		if alternative = strings.TrimSpace(alternative); alternative == "" || alternative == "-" {
 			continue
 		}
-		for _, expanded := range braces(alternative) {
-			var p phrase
-			for part := range strings.SplitSeq(expanded, " + ") {
-				p = append(p, newWording(strings.TrimSpace(part)))
-			}
-			all = append(all, p)
+		var p phrase
+		for part := range strings.SplitSeq(alternative, " + ") {
+			p = append(p, newWording(strings.TrimSpace(part)))
 		}
-	}
-	return all
-}
-
-// braces expands {a,b}; an empty choice leaves the word out.
-func braces(s string) []string {
-	before, rest, found := strings.Cut(s, "{")
-	if !found {
-		return []string{strings.TrimSpace(spaces.ReplaceAllString(s, " "))}
-	}
-	choices, after, _ := strings.Cut(rest, "}")
-	var all []string
-	for choice := range strings.SplitSeq(choices, ",") {
-		all = append(all, braces(before+choice+after)...)
+		all = append(all, p)
 	}
 	return all
 }
 
 func newWording(s string) wording {
-	var w wording
-	s, w.inLinks = strings.CutPrefix(s, "link:")
-	s, w.ofTheEvent = strings.CutPrefix(s, "event:")
-	s, w.openStart = strings.CutPrefix(s, "~")
-	s, w.openEnd = strings.CutSuffix(s, "~")
-	for piece := range strings.SplitSeq(s, " .. ") {
-		w.pieces = append(w.pieces, fold(piece))
+	if rest, ok := strings.CutPrefix(s, "link:"); ok {
+		return wording{from: theLinks, pieces: []piece{newPiece("~" + rest + "~")}}
+	}
+	if rest, ok := strings.CutPrefix(s, "event:"); ok {
+		return wording{from: theEvent, pieces: []piece{newPiece(rest)}}
+	}
+	w := wording{from: theWords}
+	for part := range strings.SplitSeq(s, " .. ") {
+		w.pieces = append(w.pieces, newPiece(part))
 	}
 	return w
 }
 
+// newPiece reads "a {b,c} d".
+func newPiece(s string) piece {
+	var p piece
+	s, openStart := strings.CutPrefix(s, "~")
+	s, openEnd := strings.CutSuffix(s, "~")
+	for rest := s; rest != ""; {
+		before, braced, found := strings.Cut(rest, "{")
+		if before != "" {
+			p = append(p, []choice{{text: fold(before)}})
+		}
+		if !found {
+			break
+		}
+		list, after, _ := strings.Cut(braced, "}")
+		var place []choice
+		for one := range strings.SplitSeq(list, ",") {
+			var c choice
+			one, c.openStart = strings.CutPrefix(one, "~")
+			one, c.openEnd = strings.CutSuffix(one, "~")
+			c.text = fold(one)
+			place = append(place, c)
+		}
+		p = append(p, place)
+		rest = after
+	}
+	p.check(s)
+	for i := range p[0] {
+		p[0][i].openStart = p[0][i].openStart || openStart
+	}
+	for i := range p[len(p)-1] {
+		p[len(p)-1][i].openEnd = p[len(p)-1][i].openEnd || openEnd
+	}
+	return p
+}
+
+// check finds slips of the pen: a piece that could begin anywhere, and open words
+// within a piece.
+func (p piece) check(s string) {
+	for i, place := range p {
+		for _, c := range place {
+			if c.text == "" && i == 0 || strings.ContainsAny(c.text, "~{}|") || c.openEnd && i < len(p)-1 || c.openStart && i > 0 {
+				panic("no piece of a wording: " + s)
+			}
+		}
+	}
+	if len(p) == 0 {
+		panic("an empty piece")
+	}
+}
+
 func (p phrase) in(h heard) bool {
 	for _, w := range p {
-		switch {
-		case w.inLinks:
-			if !strings.Contains(h.links, w.pieces[0]) {
-				return false
-			}
-		case w.ofTheEvent:
-			if !strings.Contains(h.event, " "+w.pieces[0]+" ") {
-				return false
-			}
-		case !w.in(h.words):
+		if !follow(w.pieces, w.from(h), 0, -1) {
 			return false
 		}
 	}
 	return true
 }
 
-func (w wording) in(text string) bool {
-	for from := 0; ; {
-		at := strings.Index(text[from:], w.pieces[0])
-		if at < 0 {
-			return false
-		}
-		start := from + at
-		if (w.openStart || edge(text, start)) && w.rest(text, start+len(w.pieces[0]), w.pieces[1:]) {
-			return true
-		}
-		from = start + 1
+// follow tells whether the pieces stand in the text, the first of them beginning
+// in text[from:until]; until -1 is its end.
+func follow(pieces []piece, text string, from, until int) bool {
+	if len(pieces) == 0 {
+		return true
 	}
+	for _, first := range pieces[0][0] {
+		window := text[from:]
+		if until >= 0 {
+			window = text[from:min(len(text), until+len(first.text))]
+		}
+		for at := 0; ; at++ {
+			next := strings.Index(window[at:], first.text)
+			if next < 0 {
+				break
+			}
+			at += next
+			start := from + at
+			if (first.openStart || edge(text, start)) && rest(pieces[0][1:], pieces[1:], text, start+len(first.text), first.openEnd) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
-// rest tells whether the other pieces follow.
-func (w wording) rest(text string, end int, pieces []string) bool {
-	if len(pieces) == 0 {
-		return w.openEnd || edge(text, end)
+// rest matches the further places of a piece, and then the pieces after it.
+func rest(places piece, after []piece, text string, end int, open bool) bool {
+	if len(places) == 0 {
+		return (open || edge(text, end)) && follow(after, text, end, end+maxGap)
 	}
-	if !edge(text, end) {
-		return false
-	}
-	window := text[end:min(len(text), end+maxGap+len(pieces[0]))]
-	for from := 0; ; {
-		at := strings.Index(window[from:], pieces[0])
-		if at < 0 {
-			return false
+	for _, c := range places[0] {
+		want := c.text
+		if text[end-1] == ' ' { // a choice left out leaves its space
+			want = strings.TrimPrefix(want, " ")
 		}
-		start := end + from + at
-		if edge(text, start) && w.rest(text, start+len(pieces[0]), pieces[1:]) {
+		if strings.HasPrefix(text[end:], want) && rest(places[1:], after, text, end+len(want), c.openEnd) {
 			return true
 		}
-		from += at + 1
 	}
+	return false
 }
 
 // edge tells whether no word goes on over this place of the text.

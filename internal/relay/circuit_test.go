@@ -416,3 +416,26 @@ func TestAServerThatHangsComesLast(t *testing.T) {
 	cancel()
 	held.Wait()
 }
+
+// TestWhatADomainMeans: one "too much" is enough; greylisting, and what is said
+// of one mailbox, tell nothing of the next mail.
+func TestWhatADomainMeans(t *testing.T) {
+	t.Parallel()
+	for answer, mails := range map[string]int{
+		"450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered": 10,
+		"421 4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP address":                         1,
+		"451 4.7.1 Greylisted, please try again later": 10,
+		"452 4.2.2 The mailbox is full":                10,
+		"451 4.3.0 Temporary system problem":           5,
+	} {
+		s := newScript(t, polite(map[string]string{"RCPT": answer}))
+		r := newRelay(t, relay.Options{Servers: []relay.Server{at(s.addr, relay.None)}})
+		got := 0
+		for range 10 {
+			if attempts, _ := send(t, r, envelope); len(attempts) > 0 {
+				got++
+			}
+		}
+		require.Equal(t, mails, got, answer)
+	}
+}

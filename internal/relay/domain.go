@@ -202,12 +202,12 @@ func (s *domains) learn(t *Turn, a Attempt, now time.Time) {
 		Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Text: a.Reply, Server: a.Server, Domain: t.domain.name, First: true,
 	})
 	switch {
+	case ofOneMailbox[f.Class] || strings.HasPrefix(a.Enhanced, "4.2."): // RFC 3463 section 3.3: the mailbox's status
+		b.undecided(t.pass)
 	case f.Class == diagnosis.RateLimited:
 		b.pause(now, f.ComeBack, a.Reply)
 	case a.Outcome == Permanent:
 		b.worked() // it answers, and means this one mail
-	case ofOneMailbox[f.Class]:
-		b.undecided(t.pass)
 	default:
 		b.failed(now, t.pass, fmt.Sprintf("%s: %s", a.Stage, a.Reply))
 	}
@@ -217,5 +217,5 @@ func (s *domains) learn(t *Turn, a Attempt, now time.Time) {
 // one. A greylisting server must even see each of them: the first try is what
 // starts its clock.
 var ofOneMailbox = map[diagnosis.Class]bool{
-	diagnosis.Greylisted: true, diagnosis.MailboxFull: true, diagnosis.MailboxDisabled: true, diagnosis.NoSuchMailbox: true, diagnosis.RefusedByRecipient: true,
+	diagnosis.Greylisted: true, diagnosis.MailboxFull: true,
 }

@@ -59,7 +59,7 @@ var families = map[string]string{
 	"refused-reputation": "sender", "refused-authentication": "sender", "refused-policy": "sender", "relay-denied": "sender",
 	"refused-content": "content", "too-large": "content",
 	"unreachable": "temporary", "tls-failed": "temporary", "gave-up": "temporary",
-	"delayed": "none", "accepted": "none", "delivered": "none", "auto-reply": "none",
+	"unknown": "unknown", "delayed": "none", "not-opened": "none", "accepted": "none", "delivered": "none", "auto-reply": "none",
 }
 
 func readFates(t *testing.T) []*fate {

@@ -50,7 +50,7 @@ func outside() (int, error) {
 	if said, err := exec.Command("go", "build", "-o", binary, "../../cmd/sparekey").CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("build the program: %w: %s", err, said)
 	}
-	w := world.World{Servers: world.Few(), Lifetime: 24 * time.Second, Warn: 6 * time.Second, Grey: 5 * time.Second}
+	w := world.World{Servers: world.Few(), Lifetime: 24 * time.Second, Warn: 9 * time.Second, Grey: 4 * time.Second}
 	if *whole {
 		w = world.World{Servers: world.All(), Lifetime: 60 * time.Second, Warn: 20 * time.Second, Grey: 10 * time.Second}
 	}

@@ -19,7 +19,7 @@ import (
 // patience bounds how long servers may take to start, and startPause lies
 // between two looks.
 const (
-	patience   = 90 * time.Second
+	patience   = 45 * time.Second
 	startPause = 100 * time.Millisecond
 )
 

@@ -12,10 +12,10 @@ import (
 // nameServer is the address of the world's own name server.
 const nameServer = "192.0.2.1"
 
-// hosts are all names with an address. Those in 192.0.2.0/24 are given to the
-// interface; each has the reverse name that points back.
+// hosts are all names with an address. Each has the reverse name that points back.
 var hosts = map[string]string{
-	"ns.example": nameServer,
+	"ns.example":    nameServer,
+	"world.example": "192.0.2.254", // whoever does not say by which address to leave
 
 	"login.example":        "127.0.0.1", // the product's pages
 	"bounce.login.example": "192.0.2.10",
@@ -69,17 +69,6 @@ var exchangers = map[string]string{
 
 // lame is a domain whose name server only fails.
 const lame = "lame.example"
-
-// addresses gives what the interface gets.
-func addresses() []netip.Addr {
-	list := []netip.Addr{netip.MustParseAddr(nameless)}
-	for _, text := range hosts {
-		if a := netip.MustParseAddr(text); !a.IsLoopback() && text != hosts["list.example"] {
-			list = append(list, a)
-		}
-	}
-	return list
-}
 
 // answerNames answers until the socket is closed.
 func answerNames(c net.PacketConn) error {

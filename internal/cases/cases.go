@@ -17,7 +17,7 @@ const (
 	Bounced     Why = "the mail came back"
 	Refused     Why = "the mail was refused"
 	Waiting     Why = "the mail is still waiting"
-	NeverOpened Why = "asked three times, never opened"
+	NeverOpened Why = "somebody asked three times and opened nothing"
 	Stopped     Why = "no mail goes to this address"
 )
 

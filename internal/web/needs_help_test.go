@@ -100,7 +100,7 @@ func TestAskingThreeTimesWithoutOpeningIsACase(t *testing.T) {
 			require.Contains(t, ada.Get("/acme/needs-help").Text(), "Nobody is stuck")
 		}
 		askAndResolve(w, janeEmail)
-		require.Contains(t, ada.Get("/acme/needs-help").Text(), "asked three times, never opened")
+		require.Contains(t, ada.Get("/acme/needs-help").Text(), "asked three times and opened nothing")
 		w.Clock.Advance(11 * time.Minute)
 		page := ada.Get("/acme/users/" + string(w.Jane.ID))
 		require.Contains(t, page.Text(), "nobody has opened the link. It may be in spam or quarantine.")

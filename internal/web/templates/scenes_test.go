@@ -180,7 +180,19 @@ func jane() UserPage {
 }
 
 func userScenes() []scene {
-	quiet, text := jane(), jane()
+	quiet, text, stopped := jane(), jane(), jane()
+	stopped.Diagnosis = Diagnosis{
+		Tone: ToneBad, Sentence: "acme.example says there is no mailbox jane@acme.example. Did you mean jane.doe@acme.example?",
+		More:   "Nothing is mailed to this address until it is corrected or you allow it again.",
+		Button: "Correct the address", URL: "/acme/users/u1/edit", Second: "Allow mail to this address again", SecondAction: ActionAllowMail,
+		Details: "550 5.1.1 no such user here", Class: "no-such-mailbox",
+	}
+	queue := NeedsHelp{Page: admin("needs-help"), People: []Stuck{
+		{UserRow: UserRow{ID: "u1", Name: "Jane Doe", Email: "jane@acme.example", Role: "Member", State: "Active", LastSignIn: ago(3 * day), Mail: MailHealth{ToneBad, "Mailbox full"},
+			Why: "Jane Doe’s mailbox has been full since 10:41. It must be cleared before mail can arrive.", Options: rowOptions()}, Since: ago(50 * time.Minute), Opened: "the mail is still waiting"},
+		{UserRow: UserRow{ID: "u2", Name: "Maximiliane Featherstonehaugh", Email: "maximiliane@acme.example", Role: "Member", State: "Active", Mail: MailHealth{ToneWait, "Never opened"},
+			Why: "Their server took it at 10:20; nobody has opened the link. It may be in spam or quarantine.", Options: rowOptions()}, Since: ago(20 * time.Minute), Opened: "asked three times and opened nothing"},
+	}}
 	quiet.Token, quiet.Links, quiet.Messages, quiet.Timeline, quiet.Diagnosis = TokenState{Why: "Jane has not asked for one in the last 24 hours."}, nil, nil, nil, Diagnosis{}
 	quiet.Filter, quiet.PendingEmail, quiet.Mail = "mail", "jane.doe@acme.example", MailHealth{ToneGood, "Mail fine"}
 	text.Diagnosis = Diagnosis{Tone: ToneWait, Sentence: "Their server took it at 10:41; nobody has opened the link.", More: "It may be in spam or quarantine.", Button: "Text to send to Jane", Text: "Hello Jane, please search your mail for “Reset your password · Acme” from no-reply@acme.example, also in the spam folder."}
@@ -188,6 +200,9 @@ func userScenes() []scene {
 		{"user", UserPagePage(jane()), []string{"Action for Jane Doe", "Reset Password", "Go", "Give a link by phone", "Live", "tomorrow at 10:05 UTC", "2 tries"}},
 		{"user-quiet", UserPagePage(quiet), []string{"Jane has not asked", "not confirmed", "Show everything"}},
 		{"user-text", UserPagePage(text), []string{"Text to send to Jane"}},
+		{"user-stopped", UserPagePage(stopped), []string{"Correct the address", "Allow mail to this address again"}},
+		{"needs-help", NeedsHelpPage(queue), []string{"2 people are stuck", "Here because the mail is still waiting", "Done with Jane Doe", "Action for Jane Doe"}},
+		{"needs-help-nobody", NeedsHelpPage(NeedsHelp{Page: admin("needs-help")}), []string{"Nobody is stuck"}},
 	}
 }
 

@@ -67,6 +67,7 @@ func (d *Diagnosed) judge(r dsn.Returned, rc dsn.Recipient) {
 	default:
 		d.Kind = dsn.Bounce
 		d.Finding = cause(rc)
+		d.Hard = d.Hard && (d.Code/100 == 5 || !strings.HasPrefix(rc.Status, "4"))
 		d.giveUp(rc)
 	}
 	if d.Reason == Unknown || d.Reason == d.Class {
@@ -78,6 +79,10 @@ func (d *Diagnosed) judge(r dsn.Returned, rc dsn.Recipient) {
 // stopped trying (RFC 3464 section 2.3.3). What was refused for a reason was
 // refused, whatever the number says.
 func (d *Diagnosed) giveUp(rc dsn.Recipient) {
+	if d.Class == GaveUp {
+		d.lookInside(rc)
+		return
+	}
 	temporary := strings.HasPrefix(rc.Status, "4") || d.Code/100 == 4 || strings.HasPrefix(d.Enhanced, "4") ||
 		rc.Status == "" && d.Code == 0 && d.Class == Unreachable
 	switch d.Class {
@@ -93,6 +98,22 @@ func (d *Diagnosed) giveUp(rc dsn.Recipient) {
 		d.Reason, d.Class, d.Hard = d.Class, GaveUp, false
 	}
 }
+
+// lookInside finds why it was tried until the end: "mailbox is full: retry timeout
+// exceeded" says more than that it ended. A reason that would not pass by itself
+// is the class; one that might have is kept beside it.
+func (d *Diagnosed) lookInside(rc dsn.Recipient) {
+	inner := inWords(endOfTime.ReplaceAllString(d.Reply, " "), Heard{Server: rc.RemoteMTA, Domain: domainOf(rc.Address)})
+	switch inner.Class.Family() {
+	case FamilyAddress, FamilyMailbox, FamilySender, FamilyContent, FamilyOurs:
+		d.Class, d.Hard = inner.Class, false
+	case FamilyTemporary:
+		d.Reason = inner.Class
+	}
+}
+
+// endOfTime is how mail systems say that they stopped trying.
+var endOfTime = regexp.MustCompile(`(?i)(?:retry time(?:out)? (?:exceeded|not reached for any host[^\n]*)|(?:message|envelope|delivery time) expired[^<\n]*|[^\n<]*in (?:the )?queue too long|could not be delivered for[^\n]*)`)
 
 // cause reads the evidence about one recipient, the best first: the words of the
 // server that answered, the answer as the text for people quotes it, the codes,
@@ -243,7 +264,7 @@ var (
 	transcript = regexp.MustCompile(`(?m)^[ \t]*<<<[ \t]*(.+)$`)
 	// quotedReply is an answer in the middle of a text: after who said it, in
 	// brackets, or at the beginning of a line.
-	quotedReply = regexp.MustCompile(`(?m)(?:^[ \t]*|said:\s+|was:\s+|response:\s+|with:\s+|reason:\s+|: ?|<|\[|>: )([45][0-57][0-9](?:[ -][^\n]|-[45]\.)[^\n]*)`)
+	quotedReply = regexp.MustCompile(`(?m)(?:^[ \t]*#?|said:\s+|was:\s+|response:\s+|with:\s+|reason:\s+|: ?|; ?|<|\[|>: |\], |>>> )([45][0-57][0-9](?:[ -][^\n]|-[45]\.)[^\n]*)`)
 )
 
 // quotedAnswer finds the answer of a server within a text for people, "" if it
@@ -290,14 +311,17 @@ func exitWords(status string) string {
 	return ""
 }
 
+// spokeTo is how mail systems name the command that was answered.
+const spokeTo = `(?:in reply to|after(?: pipelined)?|like our|>>>|<<<|refused to accept your message) ?\(?(?:sending )?`
+
 var stageWords = []struct {
 	words *regexp.Regexp
 	stage string
 }{
 	{regexp.MustCompile(`(?i)in reply to end of data|after end of data|end of data command`), "data"},
-	{regexp.MustCompile(`(?i)(?:in reply to|after(?: pipelined)?|like our|>>>|refused to accept your message) ?\(?(?:sending )?rcpt to`), "rcpt"},
-	{regexp.MustCompile(`(?i)(?:in reply to|after(?: pipelined)?|like our|>>>) ?\(?(?:sending )?mail from`), "mail"},
-	{regexp.MustCompile(`(?i)(?:in reply to|after(?: pipelined)?|like our|>>>|refused to accept your message) ?\(?(?:sending )?data`), "data"},
+	{regexp.MustCompile(`(?i)` + spokeTo + `rcpt`), "rcpt"},
+	{regexp.MustCompile(`(?i)` + spokeTo + `mail from`), "mail"},
+	{regexp.MustCompile(`(?i)` + spokeTo + `data`), "data"},
 	{regexp.MustCompile(`(?i)(?:in reply to|after|like our) ?\(?(?:sending )?(?:ehlo|helo)`), "hello"},
 	{regexp.MustCompile(`(?i)(?:in reply to|after) ?\(?starttls`), "tls"},
 	{regexp.MustCompile(`(?i)(?:in reply to|after) ?\(?auth`), "auth"},

@@ -85,11 +85,28 @@ func TestGivingUpKeepsTheReason(t *testing.T) {
 	assert.False(t, d.Hard)
 	assert.Contains(t, d.Reply, "Connection timed out")
 
+	d = one(dsn.Recipient{Action: dsn.Failed, Status: "4.4.7", Diagnostic: "554 4.4.7 Message expired: unable to deliver in 840 minutes.<421 4.4.1 Connection timed out>", DiagnosticType: "smtp"})
+	assert.Equal(t, GaveUp, d.Class)
+	assert.Equal(t, Unreachable, d.Reason)
+
+	d = one(dsn.Recipient{Action: dsn.Failed, Status: "5.0.0", Text: "lena@pier.example\n    mailbox is full: retry timeout exceeded"})
+	assert.Equal(t, MailboxFull, d.Class, "why it was tried until the end")
+	assert.False(t, d.Hard)
+
 	d = one(dsn.Recipient{Action: dsn.Delayed, Status: "4.2.2", Diagnostic: "452 4.2.2 Mailbox full", DiagnosticType: "smtp"})
 	assert.Equal(t, Delayed, d.Class)
 	assert.Equal(t, MailboxFull, d.Reason)
 	assert.Equal(t, dsn.Delay, d.Kind)
 	assert.False(t, d.Hard)
+}
+
+func TestANumberThatSaysForNowMakesItSoft(t *testing.T) {
+	t.Parallel()
+	d := one(dsn.Recipient{Action: dsn.Failed, Status: "4.2.1", Diagnostic: "This account has been disabled", DiagnosticType: "x-notes"})
+	assert.Equal(t, MailboxDisabled, d.Class)
+	assert.False(t, d.Hard)
+	d = one(dsn.Recipient{Action: dsn.Failed, Status: "4.0.0", Diagnostic: "550 This account has been disabled", DiagnosticType: "smtp"})
+	assert.True(t, d.Hard, "the server itself said 550")
 }
 
 func TestWhatIsNoBounceIsNoVerdictOnTheAddress(t *testing.T) {

@@ -179,19 +179,15 @@ func TestPolicyRefusalsCountByTheDay(t *testing.T) {
 func TestStrangersCannotFillTheTable(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
-		w.do(func(tx *db.Tx) error {
-			for i := range 400 {
+		for i := range 310 {
+			w.do(func(tx *db.Tx) error {
 				a := answer(diagnosis.SenderRefused, fmt.Sprintf("d%d.example", i), strings.Repeat("ä", 10_000))
 				if err := alarm.Notice(tx, a); err != nil {
 					return err
 				}
-				u := answer(diagnosis.Unknown, "x.example", fmt.Sprintf("what is word%c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/26/26))
-				if err := alarm.Notice(tx, u); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+				return alarm.Notice(tx, answer(diagnosis.Unknown, "x.example", fmt.Sprintf("what is word%c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/26/26)))
+			})
+		}
 		all := w.list()
 		require.Len(t, all, 200)
 		require.LessOrEqual(t, len(all[0].Detail), 2000)

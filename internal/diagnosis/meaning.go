@@ -84,9 +84,6 @@ func (f Finding) Suppresses() bool {
 // whatTheyName is added to the wait that a server names: clocks differ.
 const whatTheyName = 20 * time.Second
 
-// longestNamed bounds a wait that a server names.
-const longestNamed = day
-
 // RetryAfter tells when to try again after so many tries, the last of which had
 // this finding; false if trying again by ourselves is of no use. What a server
 // names wins for the temporary classes.

@@ -1,13 +1,12 @@
 package diagnosis
 
 import (
-	"encoding/json"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 func known(c Class) bool { return c.Valid() }
@@ -28,7 +27,7 @@ func Reply(h Heard) Finding {
 	}
 	in.prose = normal(text)
 	f := Finding{Class: judge(in), Code: in.code, Enhanced: in.enhanced, Reply: showable(h.Text)}
-	f.Hard = isHard(f.Class, in, h.Final)
+	f.Hard = isHard(f.Class, in)
 	switch f.Class {
 	case MailboxMoved:
 		f.MovedTo = movedTo(text)
@@ -51,7 +50,7 @@ var (
 	codeStart  = regexp.MustCompile(`(?m)^\s*(?:smtp;\s*)?([2-5]\d\d)(?:[-\s#]|$)`)
 	codeInside = regexp.MustCompile(`(?:said|reply|response|error|answered|with)[^\n]{0,60}?[:\s]([45]\d\d)[-\s]`)
 	// RFC 3463: class, subject, detail.
-	enhancedIn = regexp.MustCompile(`(?:^|[\s(#<\[:;"-])([245]\.\d{1,3}\.\d{1,3})(?:[\s).,;:\]>"-]|$)`)
+	enhancedIn = regexp.MustCompile(`(?:^|[\s(#<\[:;"-])([245]\.\d{1,3}\.\d{1,3})\.?(?:[\s),;:\]>"-]|$)`)
 )
 
 // codesIn finds the reply code and the enhanced status in a text.
@@ -70,18 +69,28 @@ func codesIn(text string) (int, string) {
 	return code, enhanced
 }
 
-// isHard tells whether writing to the address again can never work. A status
-// that puts off is soft, unless the sender stopped trying for another reason.
-func isHard(c Class, h heard, final bool) bool {
+// isHard tells whether writing to the address again can never work: the nature of
+// the class, but for an answer that only puts off.
+func isHard(c Class, h heard) bool {
 	switch c {
 	case MailboxMoved, DomainTakesNoMail, Suppressed:
-		return h.digit() != '4'
-	case NoSuchMailbox, NoSuchDomain:
-		return h.digit() == '5' || h.digit() == 0 && (final || h.event != "")
-	case MailboxDisabled:
-		return h.digit() != '4' && !strings.Contains(h.words, "temporar")
+		return h.digit() != '4' || h.event != ""
+	case NoSuchDomain:
+		// One answer of one resolver may be a slip: the second of our own decides.
+		return h.digit() != '4' && !(h.digit() == 0 && h.first)
+	case NoSuchMailbox, MailboxDisabled:
+		return h.digit() != '4' && !passing.in(h)
 	}
 	return false
+}
+
+// passing words make the refusal of an address a soft one.
+var passing = anyOf(phrases("~temporar~ | vorubergehend | voruebergehend | temporaire~ | временно | 暂时 | 暫時 | 一時"))
+
+type anyOf []phrase
+
+func (a anyOf) in(h heard) bool {
+	return slices.ContainsFunc(a, func(p phrase) bool { return p.in(h) })
 }
 
 var (
@@ -123,96 +132,44 @@ func listIn(p prose) string {
 }
 
 var (
-	waitSeconds = regexp.MustCompile(`(?:in|for|after|within|wait|dans|retry-after:?) (?:another )?(\d{1,6}) ?(?:s|sec|secs|seconds?|secondes?|sekunden|segundos)\b`)
-	waitMinutes = regexp.MustCompile(`(?:in|for|after|within|wait|dans) (?:another )?(\d{1,4}) ?(?:m|min|mins|minutes?|minuten|minutos)\b`)
-	waitClock   = regexp.MustCompile(`(?:in|for|after) (\d{1,2}):(\d{2}):(\d{2})`)
+	waitClock = regexp.MustCompile(`(?:in|for|after|dans|nach) (\d{1,2}):(\d{2}):(\d{2})`)
+	// A number with a unit, after a word that asks to wait, in any of the languages
+	// in which servers do; where no spaces part words, the number stands alone.
+	waitUnits = regexp.MustCompile(`(?:\b(?:in|for|after|within|wait|another|retry-after:?|dans|apres|nach|warten|en|dentro de|despues de|tra|fra|dopo|em|apos|over|na|om|za|po|sonra)|через|后|後|在|过)\s?(\d{1,6}) ?(` +
+		`s|secs?|seconds?|secondes?|secondi|segundos?|sekunden?|sekund\w*|seconden|секунд\pL*|秒钟?|` +
+		`m|mins?|minutes?|minuten?|minuti|minutos?|minut\w*|minuter|минут\pL*|分钟?|分鐘|` +
+		`h|hrs?|hours?|heures?|stunden?|horas?|ore|ora|uur|timer?|час\pL*|小时|小時|時間)(?:[^\pL]|$|[\p{Han}\p{Hiragana}])`)
 )
+
+// longestNamed bounds a wait that a server names: a mail that comes later helps
+// nobody.
+const longestNamed = day
 
 // comeBack is how long a server asks to wait, 0 if it does not say.
 func comeBack(words string) time.Duration {
 	if m := waitClock.FindStringSubmatch(words); m != nil {
-		return number(m[1])*time.Hour + number(m[2])*time.Minute + number(m[3])*time.Second
+		return min(number(m[1])*time.Hour+number(m[2])*time.Minute+number(m[3])*time.Second, longestNamed)
 	}
-	if m := waitSeconds.FindStringSubmatch(words); m != nil {
-		return number(m[1]) * time.Second
+	m := waitUnits.FindStringSubmatch(words)
+	if m == nil {
+		return 0
 	}
-	if m := waitMinutes.FindStringSubmatch(words); m != nil {
-		return number(m[1]) * time.Minute
+	return min(number(m[1])*unit(m[2]), longestNamed)
+}
+
+// unit tells what a folded word for a span of time stands for.
+func unit(word string) time.Duration {
+	switch first, _ := utf8.DecodeRuneInString(word); {
+	case strings.HasPrefix(word, "st"), first == 'h', first == 'u', first == 'o', strings.HasPrefix(word, "t"), first == 'ч', first == '小', first == '時':
+		return time.Hour
+	case first == 'm', first == 'м', first == '分':
+		return time.Minute
+	default:
+		return time.Second
 	}
-	return 0
 }
 
 func number(digits string) time.Duration {
 	n, _ := strconv.Atoi(digits) // a few digits
 	return time.Duration(n)
 }
-
-// event is a provider's webhook taken apart: single words are facts, sentences
-// are words.
-type event struct {
-	facts  []string
-	words  string
-	code   int
-	status string
-}
-
-// readEvent reads the JSON of a provider's event.
-func readEvent(text string) (event, bool) {
-	text = strings.TrimSpace(text)
-	if !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") {
-		return event{}, false
-	}
-	var v any
-	if json.Unmarshal([]byte(text), &v) != nil {
-		return event{}, false
-	}
-	var e event
-	e.walk("", v, 0)
-	return e, true
-}
-
-// depth bounds how deep an event is read.
-const depth = 12
-
-func (e *event) walk(key string, v any, level int) {
-	if level > depth {
-		return
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		_, detailed := v["Details"]
-		hard := v["Type"] == "HardBounce"
-		for _, k := range sortedKeys(v) {
-			// Postmark's Description explains the type by examples of causes.
-			if k == "Description" && (detailed || !hard) || k == "Name" && v["RecordType"] != nil {
-				continue
-			}
-			e.walk(k, v[k], level+1)
-		}
-	case []any:
-		for _, item := range v {
-			e.walk(key, item, level+1)
-		}
-	case float64:
-		if strings.EqualFold(key, "code") && v >= 200 && v < 700 {
-			e.code = int(v)
-		}
-	case string:
-		e.text(key, v)
-	}
-}
-
-func (e *event) text(key, v string) {
-	switch {
-	case strings.Contains(v, "@") && !strings.Contains(v, " "):
-		return // an address is no cause
-	case strings.EqualFold(key, "status") && enhancedIn.MatchString(v):
-		e.status = v
-	case !strings.ContainsAny(v, " ") && len(v) < 40:
-		e.facts = append(e.facts, fold(v))
-	default:
-		e.words += v + "\n"
-	}
-}
-
-func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }

@@ -19,8 +19,8 @@ var rules = mustRules(rulesText)
 type rule struct {
 	class  Class
 	where  []condition
-	words  []phrase
-	unless []phrase
+	words  anyOf
+	unless anyOf
 	line   int
 }
 
@@ -41,10 +41,7 @@ func (r rule) fits(h heard) bool {
 			return false
 		}
 	}
-	if len(r.words) > 0 && !slices.ContainsFunc(r.words, func(p phrase) bool { return p.in(h) }) {
-		return false
-	}
-	return !slices.ContainsFunc(r.unless, func(p phrase) bool { return p.in(h) })
+	return (len(r.words) == 0 || r.words.in(h)) && !r.unless.in(h)
 }
 
 // judge gives the first rule's class.

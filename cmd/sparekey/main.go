@@ -58,6 +58,7 @@ type commands struct {
 	Diagnose    diagnoseCommand     `cmd:"" help:"Explain the answer of a mail server, or returned mails."`
 	Keys        keysCommands        `cmd:"" help:"Look after the keys that sign links."`
 	DKIM        dkimCommands        `cmd:"" name:"dkim" help:"Look after the keys that sign mails."`
+	Numbers     numbersCommand      `cmd:"" help:"Show how recovery goes: how many get back in alone, how soon, and where others stop."`
 	Help        helpCommands        `cmd:"" help:"See what readers say of the help articles."`
 	Doctor      doctorCommand       `cmd:"" help:"Look for what is wrong, above all with mail, and say what to do."`
 	Version     versionCommand      `cmd:"" help:"Print version, commit and Go version."`

@@ -187,7 +187,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		}
 	}
 	walk(parser.Model.Node)
-	require.Equal(t, 35, leaves)
+	require.Equal(t, 36, leaves)
 }
 
 // TestEverySettingIsAFlag of each command that opens the database.

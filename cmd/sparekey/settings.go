@@ -80,7 +80,7 @@ func options(c config.Config, t *terminal) app.Options {
 func newCommands(s *settings) *commands {
 	c := &commands{}
 	for _, at := range []*kong.Plugins{
-		&c.Serve.Settings, &c.Migrate.Settings, &c.Environment.Settings, &c.User.Settings, &c.Reset.Settings, &c.Keys.Settings, &c.Help.Settings, &c.Doctor.Settings, &c.DKIM.Settings,
+		&c.Serve.Settings, &c.Migrate.Settings, &c.Environment.Settings, &c.User.Settings, &c.Reset.Settings, &c.Keys.Settings, &c.Help.Settings, &c.Numbers.Settings, &c.Doctor.Settings, &c.DKIM.Settings,
 	} {
 		*at = s.plugins()
 	}

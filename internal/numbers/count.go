@@ -72,15 +72,22 @@ func (n *Numbers) first(ctx context.Context, env id.Environment, from int) (int,
 	return max(from, dayOf(at)), err
 }
 
-// refresh counts today and yesterday for somebody who looks, unless that has just
-// been done.
+// lately is what somebody who looks wants to be new.
+const lately = 12 * time.Hour
+
+// refresh counts the last hours for somebody who looks, unless that has just been
+// done or is being done for somebody else, who looks too.
 func (n *Numbers) refresh(ctx context.Context, env id.Environment) error {
 	p, err := n.howFar(ctx, env)
 	now := n.DB.Now()
 	if err != nil || now.Sub(p.CountedAt) < fresh && !p.CountedAt.After(now) {
 		return err
 	}
-	return n.count(ctx, env, dayOf(now)-1, dayOf(now))
+	if _, busy := n.counting.LoadOrStore(env, true); busy {
+		return nil
+	}
+	defer n.counting.Delete(env)
+	return n.count(ctx, env, dayOf(now.Add(-lately)), dayOf(now))
 }
 
 func (n *Numbers) howFar(ctx context.Context, env id.Environment) (progress, error) {

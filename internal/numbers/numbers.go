@@ -13,6 +13,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
@@ -26,6 +27,8 @@ import (
 // Numbers holds what its verbs need.
 type Numbers struct {
 	DB *db.DB
+
+	counting sync.Map // the environments that are just being counted
 }
 
 // Step is how far a person came.
@@ -80,7 +83,7 @@ type Day struct {
 // The periods that may be asked for, in days.
 var Periods = []int{7, 30, 90}
 
-// fresh is how old the counts of today and yesterday may be.
+// fresh is how old the counts of the last hours may be.
 const fresh = time.Minute
 
 // Show gives the numbers of the last days of an environment, today included, to

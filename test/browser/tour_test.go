@@ -221,5 +221,5 @@ func (s *Stage) later(see look) {
 
 // tours are all of them; each needs a stage of its own.
 var tours = map[string]func(*Stage, look){
-	"outside": (*Stage).outside, "later": (*Stage).later, "member": (*Stage).member, "admin": (*Stage).admin,
+	"outside": (*Stage).outside, "later": (*Stage).later, "member": (*Stage).member, "admin": (*Stage).admin, "operator": (*Stage).operator,
 }

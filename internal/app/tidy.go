@@ -38,6 +38,9 @@ func (s *Server) tidy(ctx context.Context) {
 		if err := s.Tidy(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("tidy", "error", err)
 		}
+		if err := s.Digests(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("digests", "error", err)
+		}
 	}
 }
 
@@ -61,6 +64,20 @@ func (s *Server) Tidy(ctx context.Context) error {
 			}
 		}
 		if err := s.Numbers.Count(ctx, env); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Digests mails administrators who needs help, where they wish it.
+func (s *Server) Digests(ctx context.Context) error {
+	all, err := s.everywhere(ctx)
+	if err != nil {
+		return err
+	}
+	for _, env := range all {
+		if err := s.UserManager.Digest(ctx, env); err != nil {
 			return err
 		}
 	}

@@ -195,6 +195,13 @@ func (d *Delivery) render(ctx context.Context, l letter) ([]byte, error) {
 		By: detail.By, Device: agent.Words(detail.Device), Network: detail.Network, At: detail.At, SessionsEnded: detail.Sessions,
 		OldAddress: detail.Old, NewAddress: detail.New,
 	}
+	if mail.Kind(l.message.Kind) == mail.Digest {
+		data.Queue = d.URL.JoinPath(l.env.Slug, "needs-help").String()
+		for _, p := range detail.Stuck {
+			data.Stuck = append(data.Stuck, mail.Stuck(p))
+		}
+		data.MoreStuck = detail.MoreStuck
+	}
 	var err error
 	if l.message.Link != "" {
 		data.Until = l.link.EndsAt
@@ -203,7 +210,7 @@ func (d *Delivery) render(ctx context.Context, l letter) ([]byte, error) {
 		}
 	}
 	if l.hasCode() {
-		data.CodeOnly = l.tooMuch()
+		data.CodeOnly = l.tooMuch() || detail.Short
 		if data.Code, err = d.code(ctx, l); err != nil {
 			return nil, err
 		}

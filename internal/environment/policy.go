@@ -28,6 +28,7 @@ type Policy struct {
 	LinkLife          time.Duration  // how long a reset link works: 10 minutes to 24 hours
 	InvitationLife    time.Duration  // how long an invitation works: 1 to 14 days
 	AdminLinks        AdminLinks     // whether an admin gets a reset link
+	HelpDigest        bool           // Client Admins get a mail, once a day, that names who needs help
 	SecondAdmin       bool           // acts on another Client Admin need a second one's agreement
 	PasswordMinLength int            // characters, 8 to 15
 	SignedInAfter     bool           // a reset signs the user in, where that is safe
@@ -81,6 +82,17 @@ var Settings = []Setting{
 		func(p *Policy, v string) error {
 			p.SecondAdmin = v == "on"
 			if v != "on" && v != "off" {
+				return errRange
+			}
+			return nil
+		},
+	},
+	{
+		"help_digest", "daily or off", "whether Client Admins get a mail, once a day, that names those who need help signing in",
+		func(p Policy) string { return dailyOff(p.HelpDigest) },
+		func(p *Policy, v string) error {
+			p.HelpDigest = v == "daily"
+			if v != "daily" && v != "off" {
 				return errRange
 			}
 			return nil
@@ -220,6 +232,13 @@ func readPolicy(stored string) (Policy, error) {
 		}
 	}
 	return p, nil
+}
+
+func dailyOff(daily bool) string {
+	if daily {
+		return "daily"
+	}
+	return "off"
 }
 
 func onOff(on bool) string {

@@ -102,6 +102,11 @@ func cleaned(d Data) Data {
 	d.From = Party{Name: clean(d.From.Name), Address: from}
 	d.To = Party{Name: inert(d.To.Name), Address: ascii(d.To.Address)}
 	d.ReplyTo = ascii(d.ReplyTo)
+	stuck := make([]Stuck, len(d.Stuck))
+	for i, s := range d.Stuck { // a reason may quote what a stranger's server said
+		stuck[i] = Stuck{Name: inert(s.Name), Why: inert(s.Why)}
+	}
+	d.Stuck = stuck
 	return d
 }
 

@@ -28,13 +28,17 @@ const (
 	AddressConfirm  Kind = "address-confirm"  // to the new address: confirm it
 	AddressChanged  Kind = "address-changed"  // to the old address: it was replaced
 	NewSignIn       Kind = "new-sign-in"      // a sign-in from a device not seen before
+	Digest          Kind = "digest"           // to administrators: who needs help
 )
 
 // Kinds lists them all.
-var Kinds = []Kind{Reset, ResetByAdmin, AdminLink, PasswordChanged, Invitation, AddressConfirm, AddressChanged, NewSignIn}
+var Kinds = []Kind{Reset, ResetByAdmin, AdminLink, PasswordChanged, Invitation, AddressConfirm, AddressChanged, NewSignIn, Digest}
 
 // Party is a sender or recipient.
 type Party struct{ Name, Address string }
+
+// Stuck is somebody who needs help signing in, and why.
+type Stuck struct{ Name, Why string }
 
 // Data is what a message is made of. A kind uses the fields it needs; Render
 // refuses a message whose necessary fields are missing.
@@ -62,6 +66,12 @@ type Data struct {
 	SessionsEnded   int
 
 	OldAddress, NewAddress string
+
+	// Of a digest: the address of the queue, the first who stand in it, and how
+	// many more there are.
+	Queue     string
+	Stuck     []Stuck
+	MoreStuck int
 
 	Location *time.Location // for the times in the text; nil means UTC
 }
@@ -106,6 +116,8 @@ func Subject(k Kind, environment string) string {
 		return "Your e-mail address is to be changed · " + name
 	case NewSignIn:
 		return "New sign-in to " + name
+	case Digest:
+		return "People need help signing in · " + name
 	default:
 		return name
 	}
@@ -121,6 +133,7 @@ var needs = map[Kind]struct{ link, notMe, addresses bool }{
 	AddressConfirm:  {link: true},
 	AddressChanged:  {notMe: true, addresses: true},
 	NewSignIn:       {notMe: true},
+	Digest:          {},
 }
 
 func check(k Kind, d Data) error {
@@ -142,6 +155,9 @@ func check(k Kind, d Data) error {
 	}
 	if err := checkLink("link", d.Link, d.Until, need.link); err != nil {
 		return err
+	}
+	if k == Digest && (len(d.Stuck) == 0 || d.Queue == "") {
+		return errors.New("nobody needs help")
 	}
 	if d.Code != "" && !code.MatchString(d.Code) {
 		return errors.New("the code is not 8 digits")

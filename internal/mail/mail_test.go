@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 const (
 	resetLink = "https://login.example.com/acme/reset-password/0V3G7T4K8Q2ZC9M5N1B6HX0R4D7W8Y3F5J2K9P1A"
+	queueLink = "https://login.example.com/acme/needs-help"
 	notMeLink = "https://login.example.com/acme/not-me/1W4H8V5M9R3ADXN6P2C7JY1S5E8X9Z4G6K3M0Q2B"
 )
 
@@ -45,6 +46,8 @@ func full() mail.Data {
 		Device: "Firefox on Windows", Network: "203.0.113.7", At: now.Add(-2 * time.Minute),
 		SessionsEnded: 3,
 		OldAddress:    "jane@acme.example", NewAddress: "jane.doe@acme.example",
+		Queue: queueLink, MoreStuck: 3,
+		Stuck: []mail.Stuck{{Name: "Max Muster", Why: "Max Muster’s mailbox is full. It must be cleared before mail can arrive."}},
 	}
 }
 
@@ -52,6 +55,7 @@ func full() mail.Data {
 func bare(k mail.Kind) mail.Data {
 	d := full()
 	d.From.Name, d.To.Name, d.ReplyTo, d.UserName = "", "", "", ""
+	d.MoreStuck = 0
 	d.Code, d.By, d.Device, d.Network, d.SessionsEnded = "", "", "", "", 0
 	switch k {
 	case mail.Reset, mail.ResetByAdmin, mail.Invitation, mail.AddressConfirm:
@@ -143,7 +147,7 @@ func TestNoLinkButTheNamedOnesAndNothingLoaded(t *testing.T) {
 		m := open(t, render(t, k, full()))
 		for part, text := range map[string]string{"text": m.text, "html": m.html} {
 			for _, found := range anyLink.FindAllString(text, -1) {
-				require.Contains(t, []string{resetLink, notMeLink}, found, "%s %s", k, part)
+				require.Contains(t, []string{resetLink, notMeLink, queueLink}, found, "%s %s", k, part)
 			}
 		}
 		require.False(t, external.MatchString(m.html), "%s loads something: %s", k, external.FindString(m.html))
@@ -173,6 +177,7 @@ func TestNamesCannotAddAnything(t *testing.T) {
 	} {
 		d := full()
 		d.UserName, d.By, d.Device, d.Network, d.To.Name = name, name, name, name, name
+		d.Stuck = []mail.Stuck{{Name: name, Why: name}}
 		for _, k := range mail.Kinds {
 			raw := render(t, k, d)
 			m := open(t, raw)
@@ -182,7 +187,7 @@ func TestNamesCannotAddAnything(t *testing.T) {
 			require.Equal(t, 1, bytes.Count(raw, []byte("\r\nSubject:")))
 			for part, text := range map[string]string{"text": m.text, "html": m.html} {
 				for _, found := range anyLink.FindAllString(text, -1) {
-					require.Contains(t, []string{resetLink, notMeLink}, found, "%q %s", name, part)
+					require.Contains(t, []string{resetLink, notMeLink, queueLink}, found, "%q %s", name, part)
 				}
 				require.NotRegexp(t, `(?i)evil[.。]+(test|xn)`, text, "%q %s", name, part)
 				require.NotContains(t, text, "\u202e")

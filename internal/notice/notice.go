@@ -41,6 +41,15 @@ type Detail struct {
 	New      string    `json:"new,omitempty"`
 	// Short: the code alone, no link and no HTML, for filters that stop more.
 	Short bool `json:"short,omitempty"`
+	// Of a digest.
+	Stuck     []Stuck `json:"stuck,omitempty"`
+	MoreStuck int     `json:"more_stuck,omitempty"`
+}
+
+// Stuck is somebody who needs help signing in, and why.
+type Stuck struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
 }
 
 // ReadDetail reads what a message stores.
@@ -100,6 +109,11 @@ func AdminLink(tx *db.Tx, env id.Environment, to To, t token.Token, by access.Ac
 func PasswordChanged(tx *db.Tx, env id.Environment, to To, used id.Token, from access.Actor, sessionsEnded int) error {
 	return withNotMe(tx, env, to, mail.PasswordChanged, "", used,
 		Detail{Device: from.Agent, Network: from.Network, At: tx.Now(), Sessions: sessionsEnded})
+}
+
+// Digest tells an administrator who needs help signing in.
+func Digest(tx *db.Tx, env id.Environment, to To, stuck []Stuck, more int) error {
+	return queue(tx, env, to, mail.Digest, "", "", Detail{At: tx.Now(), Stuck: stuck, MoreStuck: more})
 }
 
 // NewSignIn tells the user that a browser signed in that has not been seen before.

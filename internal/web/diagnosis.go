@@ -11,23 +11,6 @@ import (
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
 
-// healthWords are the classes in the few words that fit beside a dot.
-var healthWords = map[diagnosis.Class]string{
-	diagnosis.NoSuchMailbox: "No such mailbox", diagnosis.MailboxDisabled: "Mailbox switched off", diagnosis.MailboxMoved: "Mailbox has moved",
-	diagnosis.NoSuchDomain: "No such mail domain", diagnosis.DomainTakesNoMail: "Domain takes no mail", diagnosis.MailboxFull: "Mailbox full",
-	diagnosis.RefusedByRecipient: "Takes no mail from us", diagnosis.Suppressed: "No mail is sent there", diagnosis.Complaint: "Reported as spam",
-	diagnosis.RefusedReputation: "Refused: our server is not trusted", diagnosis.RefusedAuthentication: "Refused: not proven to be ours",
-	diagnosis.RefusedPolicy: "Refused by a rule there", diagnosis.RelayDenied: "Refused: not their domain", diagnosis.SenderRefused: "Refused: our sender address",
-	diagnosis.OwnSetup: "Our mail set-up fails", diagnosis.RefusedContent: "Stopped by a filter", diagnosis.TooLarge: "Found too large",
-	diagnosis.Greylisted: "Waiting: asked to come back", diagnosis.RateLimited: "Waiting: taken slowly", diagnosis.ReceiverTrouble: "Waiting: trouble there",
-	diagnosis.Unreachable: "Waiting: no answer there", diagnosis.TLSFailed: "No secure connection", diagnosis.GaveUp: "Given up",
-	diagnosis.Delayed: "Delayed on the way", diagnosis.Delivered: "Reported delivered", diagnosis.AutoReply: "Answered by itself",
-	diagnosis.Unknown: "An answer we do not know", diagnosis.Queued: "About to be sent", diagnosis.Deferred: "Waiting", diagnosis.Stuck: "Stuck in our server",
-	diagnosis.NoMailServer: "No mail server is set up", diagnosis.AllServersDown: "No mail leaves", diagnosis.Accepted: "Taken by their server",
-	diagnosis.NotOpened: "Never opened", diagnosis.ScannerOnly: "Opened by a filter only", diagnosis.Opened: "Link opened",
-	diagnosis.FormRefused: "New password refused", diagnosis.Used: "New password set", diagnosis.AskedElsewhere: "Asked with another address",
-}
-
 // fine are the classes that are no trouble, and need no word in a list.
 var fine = map[diagnosis.Class]string{
 	diagnosis.Queued: templates.ToneQuiet, diagnosis.Accepted: templates.ToneGood, diagnosis.Opened: templates.ToneGood,
@@ -56,7 +39,7 @@ func rowHealth(r usermanager.Row) (templates.MailHealth, string) {
 	if g.Class == "" {
 		return mailHealth(r.Mail), ""
 	}
-	h := templates.MailHealth{Tone: toneOf(g), Words: healthWords[g.Class]}
+	h := templates.MailHealth{Tone: toneOf(g), Words: g.Class.Short()}
 	if _, ok := fine[g.Class]; ok {
 		return h, ""
 	}

@@ -109,6 +109,9 @@ func (d *Door) backToArticle(v *visit) error {
 
 // submitFeedback takes Yes, No, and the reasons that follow No.
 func (d *Door) submitFeedback(v *visit) error {
+	if err := v.closed(); err != nil {
+		return err
+	}
 	o := help.Opinion{Helpful: v.form.Get("helpful") == "yes", Remark: v.form.Get("remark"), Proof: v.form.Get("altcha")}
 	if !o.Helpful && v.form.Get("step") != "send" {
 		return d.article(v, http.StatusOK, v.helpPage(), v.whyNot(o))

@@ -196,3 +196,34 @@ func TestAPageThatIsWatchedHearsWhatHappens(t *testing.T) {
 		require.NoError(t, lines.Err())
 	})
 }
+
+func TestADigestNamesThoseWhoNeedHelp(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		refuse(w, janeEmail, 550, smtp.EnhancedCode{5, 1, 1}, "User unknown")
+		askAndResolve(w, janeEmail)
+		settled(w)
+		require.NoError(t, w.App.Digests(w.Ctx()))
+		settled(w)
+		require.Empty(t, w.Inbox.Mails(), "nobody wished for it")
+
+		w.SetPolicy(map[string]string{"help_digest": "daily"})
+		for range 2 {
+			require.NoError(t, w.App.Digests(w.Ctx()))
+			settled(w)
+		}
+		m := w.Mail("admin@acme.example", "People need help signing in · Acme")
+		require.Contains(t, m.Text, "- Jane Doe: No such mailbox\n")
+		require.Contains(t, m.Text, w.URL+"/acme/needs-help")
+		require.Len(t, w.Inbox.Mails(), 1, "once a day, and not to the help desk")
+
+		w.Clock.Advance(25 * time.Hour)
+		w.Browser().SignIn(janeEmail, testkit.Passphrase)
+		w.Inbox.Clear()
+		require.NoError(t, w.App.Digests(w.Ctx()))
+		settled(w)
+		for _, m := range w.Inbox.Mails() {
+			require.NotContains(t, m.Subject, "help signing in", "nobody is stuck")
+		}
+	})
+}

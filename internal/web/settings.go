@@ -17,6 +17,7 @@ var settingOf = []struct{ field, setting string }{
 	{"link_life", "link_life"},
 	{"admin_links", "admin_links"},
 	{"second_admin", "second_admin"},
+	{"help_digest", "help_digest"},
 	{"min_length", "password_min_length"},
 	{"after_reset", "after_reset"},
 	{"help_line", "help_line"},
@@ -41,7 +42,7 @@ func settingsForm(p templates.Page, policy environment.Policy) templates.Setting
 	}
 	p.Nav.Current = "settings"
 	return templates.Settings{
-		Page: p, LinkLife: get["link_life"], InvitationDays: int(policy.InvitationLife / (24 * time.Hour)), AdminLinks: get["admin_links"], SecondAdmin: get["second_admin"],
+		Page: p, LinkLife: get["link_life"], InvitationDays: int(policy.InvitationLife / (24 * time.Hour)), AdminLinks: get["admin_links"], SecondAdmin: get["second_admin"], HelpDigest: get["help_digest"],
 		MinLength: policy.PasswordMinLength, AfterReset: get["after_reset"], HelpLine: policy.HelpLine, HelpEmail: policy.HelpEmail, SenderName: policy.SenderName, Accent: policy.Accent,
 	}
 }

@@ -263,7 +263,7 @@ func spanWords(d time.Duration) string {
 func reportWords(r outbox.Report) (words, tone string) {
 	switch r.Kind {
 	case "bounce":
-		return "came back: " + strings.ToLower(healthWords[diagnosis.Class(r.Class)]), templates.ToneBad
+		return "came back: " + strings.ToLower(diagnosis.Class(r.Class).Short()), templates.ToneBad
 	case "complaint":
 		return "reported as spam", templates.ToneBad
 	case "delay":

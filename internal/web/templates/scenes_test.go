@@ -26,7 +26,7 @@ const help = "Trouble? Call Acme IT, 555 0100"
 
 func scenes() []scene {
 	var all []scene
-	for _, part := range [][]scene{loginScenes(), forgotScenes(), linkScenes(), managerScenes(), userScenes(), handoverScenes(), ownScenes(), adminScenes(), consoleScenes(), messageScenes()} {
+	for _, part := range [][]scene{loginScenes(), forgotScenes(), linkScenes(), managerScenes(), userScenes(), handoverScenes(), ownScenes(), adminScenes(), consoleScenes(), helpScenes(), numbersScenes(), messageScenes()} {
 		all = append(all, part...)
 	}
 	return all

@@ -22,6 +22,9 @@ const (
 	// unknownPause lets a server that may have taken the mail show it, before it
 	// is sent a second time.
 	unknownPause = 10 * time.Minute
+	// ownPause bounds the pause after a failure of our own servers: whoever waits is
+	// mailed soon after they are back. The relay's breakers spare them meanwhile.
+	ownPause = 5 * time.Minute
 	// waitsLong is how late a mail may come before somebody helps its reader.
 	waitsLong = 5 * time.Minute
 )
@@ -80,6 +83,7 @@ func (d *Delivery) judge(l letter, j outbox.Job, last relay.Attempt, f diagnosis
 	case last.Server == "" && last.Outcome == relay.Permanent:
 		v.state = outbox.Refused // what no server would take reached none
 	case !aboutTheMail(last) || f.Class == diagnosis.OwnSetup:
+		v.pause = min(v.pause, ownPause)
 	case last.Outcome == relay.Permanent && aboutContent(f.Class):
 		if !l.hasCode() || l.tooMuch() {
 			v.state = outbox.Refused

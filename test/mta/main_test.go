@@ -5,11 +5,14 @@ package mta
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/test/mta/world"
 )
@@ -41,21 +44,38 @@ func TestMain(m *testing.M) {
 
 // outside builds the program and runs the tests in a world.
 func outside() (int, error) {
-	folder, err := os.MkdirTemp("", "sparekey-mta-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	binary := filepath.Join(folder, "sparekey")
-	if said, err := exec.Command("go", "build", "-o", binary, "../../cmd/sparekey").CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build the program: %w: %s", err, said)
+	binary := os.Getenv(binaryVariable)
+	if binary == "" { // else sudo started this process, and the program is there
+		folder, err := os.MkdirTemp("", "sparekey-mta-")
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = os.RemoveAll(folder) }()
+		binary = filepath.Join(folder, "sparekey")
+		if said, err := exec.Command("go", "build", "-o", binary, "../../cmd/sparekey").CombinedOutput(); err != nil {
+			return 0, fmt.Errorf("build the program: %w: %s", err, said)
+		}
+		if err := os.Setenv(binaryVariable, binary); err != nil {
+			return 0, err
+		}
 	}
 	w := world.World{Servers: world.Few(), Lifetime: 24 * time.Second, Warn: 9 * time.Second, Grey: 4 * time.Second}
 	if *whole {
 		w = world.World{Servers: world.All(), Lifetime: 60 * time.Second, Warn: 20 * time.Second, Grey: 10 * time.Second}
 	}
-	w.Environ = []string{binaryVariable + "=" + binary}
 	return world.Run(w)
+}
+
+// seeSources opens what the program is made of. go test shows an old result
+// again while the files that a test has opened are the same, and it does not
+// know of the program.
+func seeSources(t *testing.T) {
+	t.Helper()
+	for _, folder := range []string{"../../cmd", "../../internal"} {
+		require.NoError(t, filepath.WalkDir(folder, func(_ string, _ fs.DirEntry, err error) error { return err }))
+	}
+	_, err := os.ReadFile("../../go.sum")
+	require.NoError(t, err)
 }
 
 func shell() int {

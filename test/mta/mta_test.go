@@ -32,6 +32,7 @@ func TestEveryFate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs root and real mail servers: left out with -short")
 	}
+	seeSources(t)
 	fates := readFates(t)
 	p := start(t)
 	p.people(fates)

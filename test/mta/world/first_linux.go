@@ -45,7 +45,7 @@ func first() error {
 		said, _ := os.ReadFile(filepath.Join(Folder(), "starts"))
 		return fmt.Errorf("%w\n%s\n%s", err, said, Log(""))
 	}
-	return inside(w, ended)
+	return inside(ended)
 }
 
 // child is a process that ended.
@@ -87,7 +87,7 @@ func spawn(path string, args, environ []string, says string) (int, error) {
 }
 
 // inside runs the program itself, as the one child whose end matters.
-func inside(w World, ended <-chan child) error {
+func inside(ended <-chan child) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func inside(w World, ended <-chan child) error {
 		return len(v) > len(stageVariable) && v[:len(stageVariable)+1] == stageVariable+"="
 	})
 	pid, err := syscall.ForkExec(self, os.Args, &syscall.ProcAttr{
-		Env:   append(append(environ, stageVariable+"="+stageInside), w.Environ...),
+		Env:   append(environ, stageVariable+"="+stageInside),
 		Files: []uintptr{os.Stdin.Fd(), os.Stdout.Fd(), os.Stderr.Fd()},
 	})
 	if err != nil {

@@ -20,8 +20,6 @@ type World struct {
 	// first say that they still try, Grey how long a greylist keeps a stranger
 	// waiting. Elsewhere these are days, hours and minutes.
 	Lifetime, Warn, Grey time.Duration
-	// Environ is given to the program inside, beside the world's own variables.
-	Environ []string
 }
 
 // stageVariable tells a program that was started again what it is.

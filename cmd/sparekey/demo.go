@@ -21,6 +21,8 @@ import (
 type demoCommand struct {
 	Listen string `placeholder:"HOST:PORT" help:"The address to serve on. Without it 127.0.0.1:8080, or a free port where that one is taken."`
 	Data   string `placeholder:"DIR" help:"Keep the data in this folder for the next time. Without it everything is forgotten at the end."`
+	// Without it every mail arrives, and somebody who tries the product is not surprised.
+	MailTrouble bool `help:"Let the mails of three people fail, each in its own way, to see what an administrator is told."`
 }
 
 func (demoCommand) Help() string {
@@ -66,6 +68,9 @@ func (c demoCommand) Run(ctx context.Context, t *terminal) (err error) {
 	}
 	if err := app.Seed(ctx, server.Core); err != nil {
 		return errors.Join(err, l.Close(), server.Close())
+	}
+	if c.MailTrouble {
+		box.SetFate(app.DemoFate)
 	}
 	if err := t.say(c.guide(conf, page)); err != nil {
 		return errors.Join(err, l.Close(), server.Close())
@@ -144,7 +149,12 @@ func (c demoCommand) guide(conf config.Config, inboxPage string) string {
 	if c.Data != "" {
 		kept = "The data stays in " + c.Data + ", and with it every password you change. Stop it with Ctrl+C."
 	}
+	trouble := "Start it with --mail-trouble to see what an administrator is told when mail fails."
+	if c.MailTrouble {
+		trouble = mailTrouble
+	}
 	return strings.NewReplacer(
+		"{trouble}", trouble,
 		"{url}", conf.URL.JoinPath(app.DemoSlug).String(), "{inbox}", inboxPage, "{kept}", kept,
 		"{console}", conf.URL.JoinPath(environment.OperatorSlug).String(), "{operator}", app.DemoOperator,
 		"{admin}", app.DemoAdmin, "{helpdesk}", app.DemoHelpdesk, "{member}", app.DemoMember, "{password}", app.DemoPassword,
@@ -174,4 +184,11 @@ A user cannot reset the password. Try it:
   5. Do the same for somebody who has not asked: "This user does not have a
      password reset token." The page says what to do.
 
+{trouble}
 {kept}`
+
+const mailTrouble = `Mail fails for three people; ask for them, then look at "Needs help":
+  tomas.ferreira@acme.example   his mailbox is full
+  wei.chen@acme.example         there is no such mailbox
+  siobhan.byrne@acme.example    the server asks to come back later
+`

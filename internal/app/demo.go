@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/emersion/go-smtp"
+
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/audit"
@@ -65,6 +67,19 @@ var samples = []sample{
 	{"tomas.ferreira@acme.example", "Tomás Ferreira", access.Member, user.Active},
 	{"wei.chen@acme.example", "Wei Chen", access.Member, user.Active},
 	{"yuki.sato@acme.example", "Yuki Sato", access.Member, user.Invited},
+}
+
+// DemoFate refuses the mails of three people of the demo, as real servers do.
+func DemoFate(_, to string, _ []byte) error {
+	switch to {
+	case "tomas.ferreira@acme.example":
+		return &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 2, 2}, Message: "mailbox full"}
+	case "wei.chen@acme.example":
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "User unknown in virtual mailbox table"}
+	case "siobhan.byrne@acme.example":
+		return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "Greylisted, please try again in 300 seconds"}
+	}
+	return nil
 }
 
 // Seed fills a database with environment acme and the people of the demo, all or

@@ -1,0 +1,87 @@
+package browser_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/testkit"
+)
+
+func init() { tours["stuck"] = (*Stage).stuck }
+
+// stuck walks over what an administrator is told when mail fails: refused,
+// full, and taken but never opened.
+func (s *Stage) stuck(see look) {
+	s.Inbox.SetFate(func(_, to string, _ []byte) error {
+		switch to {
+		case "amara.okafor@acme.example":
+			return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "User unknown in virtual mailbox table"}
+		case "leila.haddad@acme.example":
+			return &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 2, 2}, Message: "mailbox full"}
+		}
+		return nil
+	})
+	for i, email := range []string{"amara.okafor@acme.example", "leila.haddad@acme.example", "jane@acme.example", "jane@acme.example", "jane@acme.example"} {
+		s.ask(email, 40+i)
+	}
+	require.Eventually(s.t, func() bool {
+		n := 0
+		s.View(func(tx *db.Tx) (err error) {
+			n, err = db.One[int](tx, "SELECT count(*) FROM cases WHERE environment_id = $1", s.Acme.ID)
+			return err
+		})
+		return n == 3
+	}, 20*time.Second, 10*time.Millisecond)
+	s.Clock.Advance(12 * time.Minute)
+
+	b := s.profile(firefoxOnWindows, 1)
+	b.SignIn("admin@acme.example", testkit.Passphrase)
+	b.Open("/acme/needs-help")
+	see("needs-help", b)
+	b.Open(s.user("Amara Okafor"))
+	see("user-no-such-mailbox", b)
+	b.Open(s.user("Leila Haddad"))
+	see("user-mailbox-full", b)
+	b.Open("/acme/users?q=" + s.caseOf("leila.haddad@acme.example"))
+	see("user-manager-case", b)
+	b.Open("/acme/needs-help")
+	for range 3 {
+		b.Press("Done")
+	}
+	see("needs-help-nobody", b)
+}
+
+func (s *Stage) caseOf(email string) string {
+	number := ""
+	s.View(func(tx *db.Tx) (err error) {
+		number, err = db.One[string](tx, "SELECT case_number FROM requests WHERE environment_id = $1 AND address_key = $2 ORDER BY made_at DESC LIMIT 1", s.Acme.ID, email)
+		return err
+	})
+	return number
+}
+
+// TestAUserPageFollowsWhatHappens: somebody looks at a user's page while the
+// person asks, opens the link and is back in, and never reloads.
+func TestAUserPageFollowsWhatHappens(t *testing.T) {
+	t.Parallel()
+	w := world(t)
+	ada, jane := Profile(t, w.URL), Profile(t, w.URL)
+	ada.SignIn("admin@acme.example", testkit.Passphrase)
+	ada.Open("/acme/users/" + string(w.Jane.ID))
+	require.Contains(t, ada.Text(), "has never asked for one")
+
+	ask(jane, "jane@acme.example")
+	ada.Until("the mail shows", "() => document.body.innerText.includes('The server of acme.example took the mail')")
+	ada.Until("the token shows", "() => document.body.innerText.includes('Works until')")
+
+	// An open choice is not taken away under the hand.
+	ada.Choose("Action for Jane Doe", "Cancel reset token")
+	jane.Open(w.Mail("jane@acme.example", "Reset your password").LinkTo("/reset-password/"))
+	jane.Fill("New password", newPassphrase)
+	jane.Press("Set new password")
+	ada.Until("the password shows once the choice is left", "() => { document.activeElement.blur(); return document.body.innerText.includes('Jane Doe set a new password') }")
+}

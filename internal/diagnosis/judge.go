@@ -23,7 +23,7 @@ const (
 func Judge(s Story, now time.Time) Diagnosis {
 	j := judgement{story: s, now: now}
 	for _, try := range []func() (Class, Facts, bool){
-		j.used, j.formRefused, j.suppressed, j.askedElsewhere, j.opened, j.mails,
+		j.askedElsewhere, j.used, j.formRefused, j.opened, j.suppressed, j.mails,
 	} {
 		if c, f, ok := try(); ok {
 			return j.say(c, f)
@@ -57,11 +57,21 @@ func (j *judgement) say(c Class, f Facts) Diagnosis {
 	}
 }
 
+// asked gives when the newest mail was asked for.
+func (j *judgement) asked() time.Time {
+	if len(j.story.Mails) == 0 {
+		return time.Time{}
+	}
+	return j.story.Mails[0].QueuedAt
+}
+
+// used: unless the person has asked again since.
 func (j *judgement) used() (Class, Facts, bool) {
-	if j.story.UsedAt.IsZero() {
+	at := j.story.UsedAt
+	if at.IsZero() || j.asked().After(at) {
 		return "", Facts{}, false
 	}
-	return Used, Facts{Since: j.story.UsedAt, SignedIn: j.story.SignedInAt}, true
+	return Used, Facts{Since: at, SignedIn: j.story.SignedInAt}, true
 }
 
 func (j *judgement) formRefused() (Class, Facts, bool) {
@@ -82,36 +92,65 @@ func (j *judgement) suppressed() (Class, Facts, bool) {
 	if p == nil {
 		return "", Facts{}, false
 	}
-	j.hard = true
+	j.hard = p.Class.Family() == FamilyAddress || p.Class == Suppressed
 	return p.Class, Facts{Since: p.Since, Provider: p.Provider, Reply: p.Reply}, true
 }
 
+// askedElsewhere: the newest thing that happened is an asking with another address.
 func (j *judgement) askedElsewhere() (Class, Facts, bool) {
 	e := j.story.AskedElsewhere
-	if e == nil {
+	if e == nil || j.asked().After(e.At) || j.story.UsedAt.After(e.At) || j.story.SignedInAt.After(e.At) {
+		return "", Facts{}, false
+	}
+	for _, r := range j.story.Refusals {
+		if r.At.After(e.At) {
+			return "", Facts{}, false
+		}
+	}
+	if open, _, ok := j.person(""); ok && open.At.After(e.At) {
 		return "", Facts{}, false
 	}
 	return AskedElsewhere, Facts{Since: e.At, Other: e.Address}, true
 }
 
 // opened: a person has seen the page, so whatever came back since belongs to a
-// forward or a copy.
+// forward or a copy; but a mail asked for later may have trouble of its own, and an
+// address may get no mail any more.
 func (j *judgement) opened() (Class, Facts, bool) {
-	open, guess, ok := j.person()
+	open, guess, ok := j.person("")
 	if !ok || j.now.Sub(open.At) < openedFrom {
 		return "", Facts{}, false
 	}
-	return Opened, Facts{Since: open.At, Perhaps: guess.Perhaps()}, true
+	if p := j.story.Suppressed; p != nil && p.Since.After(open.At) {
+		return "", Facts{}, false
+	}
+	for _, m := range j.story.Mails {
+		if m.QueuedAt.After(open.At) && j.trouble(m) != nil {
+			return "", Facts{}, false
+		}
+	}
+	return Opened, Facts{Since: open.At, Perhaps: guess.Perhaps(), Filter: j.filtered(open.Link)}, true
 }
 
-// person gives the newest opening by a person.
-func (j *judgement) person() (Open, Guess, bool) {
+// filtered tells whether a filter surely looked at a link, too.
+func (j *judgement) filtered(link string) bool {
+	return slices.ContainsFunc(j.story.Opens, func(o Open) bool {
+		g := Look(o, j.around(o))
+		return o.Link == link && g.By == ByScanner && !g.Perhaps()
+	})
+}
+
+// person gives the newest opening of a link by a person, of any link if "".
+func (j *judgement) person(link string) (Open, Guess, bool) {
 	var (
 		last  Open
 		guess Guess
 		found bool
 	)
 	for _, o := range j.story.Opens {
+		if link != "" && o.Link != link {
+			continue
+		}
 		if g := Look(o, j.around(o)); g.By == ByPerson && (!found || o.At.After(last.At)) {
 			last, guess, found = o, g, true
 		}
@@ -120,7 +159,12 @@ func (j *judgement) person() (Open, Guess, bool) {
 }
 
 func (j *judgement) around(o Open) Around {
-	a := Around{Now: j.now}
+	a := Around{Now: j.now, FormAt: j.story.UsedAt}
+	for _, r := range j.story.Refusals {
+		if r.At.After(a.FormAt) {
+			a.FormAt = r.At
+		}
+	}
 	for _, m := range j.story.Mails {
 		if m.Link == o.Link {
 			a.AcceptedAt = m.AcceptedAt
@@ -134,50 +178,77 @@ func (j *judgement) around(o Open) Around {
 	return a
 }
 
-// mails judges the mails, newest first: the newest speaks, unless it has nothing
-// to say yet and an older one failed for good.
+// mails judges the mails, newest first: a hard failure stays true until a newer
+// mail was taken and did not come back; else the newest speaks.
 func (j *judgement) mails() (Class, Facts, bool) {
-	opened, _, seen := j.person()
-	var waiting func() (Class, Facts, bool)
-	for _, m := range j.story.Mails {
+	var newest *Mail
+	for i := range j.story.Mails {
+		m := &j.story.Mails[i]
 		if m.State == StateNotNeeded {
 			continue
 		}
-		c, f, hard, bad := trouble(m, opened, seen)
-		if bad && (waiting == nil || hard) {
-			j.about, j.hard = m, hard
-			f.Since = j.since(c, f.Since)
-			return c, f, true
+		t := j.trouble(*m)
+		if t != nil && (t.hard || newest == nil && !j.harderBefore(i)) {
+			j.about, j.hard = *m, t.hard
+			t.facts.Since = j.since(t.class, t.facts.Since)
+			return t.class, t.facts, true
 		}
-		if waiting == nil {
-			waiting = func() (Class, Facts, bool) { return j.underWay(m) }
+		if newest == nil {
+			newest = m
 		}
-		if m.State == StateSent && j.now.Sub(m.AcceptedAt) >= settling || m.State == StateDeferred {
-			break // it has something to say of its own
+		if t == nil && m.State == StateSent && j.now.Sub(m.AcceptedAt) >= settling {
+			break // what was before has passed
 		}
 	}
-	if waiting == nil {
+	if newest == nil {
 		return "", Facts{}, false
 	}
-	return waiting()
+	return j.underWay(*newest)
+}
+
+// harderBefore tells whether a mail before the one at this place failed for good,
+// with none taken in between.
+func (j *judgement) harderBefore(place int) bool {
+	for _, m := range j.story.Mails[place+1:] {
+		t := j.trouble(m)
+		if t != nil && t.hard {
+			return true
+		}
+		if t == nil && m.State == StateSent {
+			return false
+		}
+	}
+	return false
 }
 
 // since gives when a trouble of this class began, in the mails of this story.
 func (j *judgement) since(c Class, at time.Time) time.Time {
 	for _, m := range j.story.Mails {
-		if t, f, _, bad := trouble(m, Open{}, false); bad && t == c && f.Since.Before(at) {
-			at = f.Since
+		if t := j.trouble(m); t != nil && t.class == c && t.facts.Since.Before(at) {
+			at = t.facts.Since
 		}
 	}
 	return at
 }
 
-// trouble tells whether a mail came back or was refused for good, and how. What
-// came after a person opened the link does not count.
-func trouble(m Mail, opened Open, seen bool) (Class, Facts, bool, bool) {
+// trouble is how a mail failed.
+type trouble struct {
+	class Class
+	facts Facts
+	hard  bool
+}
+
+// trouble tells whether a mail came back or was refused for good, and how; nil if
+// not. What came after a person opened its link does not count, nor does a soft
+// report that a delivery followed.
+func (j *judgement) trouble(m Mail) *trouble {
+	open, _, seen := j.person(m.Link)
 	var worst *Report
 	for i, r := range m.Reports {
-		if (r.Kind != "bounce" && r.Kind != "complaint") || seen && r.At.After(opened.At) {
+		if r.Kind != "bounce" && r.Kind != "complaint" || r.Kind == "bounce" && seen && m.Link != "" && r.At.After(open.At) {
+			continue
+		}
+		if !r.Hard && r.Kind == "bounce" && slices.ContainsFunc(m.Reports, func(d Report) bool { return d.Kind == "delivered" && d.At.After(r.At) }) {
 			continue
 		}
 		if worst == nil || r.Hard && !worst.Hard || r.Hard == worst.Hard && r.At.After(worst.At) {
@@ -187,16 +258,24 @@ func trouble(m Mail, opened Open, seen bool) (Class, Facts, bool, bool) {
 	f := Facts{Since: m.LastTryAt, Host: m.Server, Reply: m.Reply}
 	switch {
 	case worst != nil:
-		return orUnknown(worst.Class), Facts{Since: worst.At, Host: m.Server, Reply: worst.Reply}, worst.Hard, true
+		return &trouble{orUnknown(worst.Class), Facts{Since: worst.At, Host: m.Server, Reply: worst.Reply}, worst.Hard}
 	case m.State == StateRefused:
-		return orUnknown(m.Class), f, m.Hard, true
+		return &trouble{orUnknown(m.Class), f, m.Hard}
 	case m.State == StateGivenUp && (m.Class == "" || m.Class.Family() == FamilyTemporary):
-		f.Since = m.QueuedAt
-		return GaveUp, f, false, true
+		f.Since, f.Reason = m.QueuedAt, lastAnswer(m)
+		return &trouble{GaveUp, f, false}
 	case m.State == StateGivenUp:
-		return m.Class, f, m.Hard, true
+		return &trouble{m.Class, f, m.Hard}
 	}
-	return "", Facts{}, false, false
+	return nil
+}
+
+// lastAnswer is what was heard before giving up.
+func lastAnswer(m Mail) string {
+	if m.Reply == "" {
+		return ""
+	}
+	return "The last answer: “" + short(m.Reply) + "”."
 }
 
 func orUnknown(c Class) Class {
@@ -225,7 +304,8 @@ func (j *judgement) underWay(m Mail) (Class, Facts, bool) {
 			f.Since = m.LastTryAt
 			return Unreachable, f, true
 		}
-		if m.Class == "" {
+		if m.Class == "" || m.Ours && m.Class != OwnSetup {
+			f.Ours = m.Ours
 			return Deferred, f, true
 		}
 		if m.Class != Unreachable {
@@ -259,16 +339,11 @@ func (j *judgement) taken(m Mail) (Class, Facts, bool) {
 			notice = &m.Reports[i]
 		}
 	}
-	if open, _, ok := j.person(); ok && open.Link == m.Link { // seen, but too short a while ago to say more
+	if _, _, ok := j.person(m.Link); ok { // seen, but too short a while ago to say more
 		return Accepted, Facts{Since: m.AcceptedAt, Host: m.Server}, true
 	}
-	if notice != nil {
-		c := map[string]Class{"delay": Delayed, "delivered": Delivered, "auto-reply": AutoReply}[notice.Kind]
-		f := Facts{Since: notice.At, Host: m.Server, Reply: notice.Reply}
-		if c == Delayed && notice.Class != Delayed && notice.Class != "" {
-			f.Reason = Sentence(notice.Class, Facts{Name: j.story.Name, Address: j.story.Address})
-		}
-		return c, f, true
+	if notice != nil && notice.Kind != "delivered" {
+		return j.notice(m, *notice)
 	}
 	var lastScan Open
 	for _, o := range j.story.Opens {
@@ -278,11 +353,34 @@ func (j *judgement) taken(m Mail) (Class, Facts, bool) {
 	}
 	age := j.now.Sub(m.AcceptedAt)
 	switch {
-	case age < notOpenedFrom || !lastScan.At.IsZero() && j.now.Sub(lastScan.At) < scannerQuiet:
+	case notice == nil && age < notOpenedFrom || !lastScan.At.IsZero() && j.now.Sub(lastScan.At) < scannerQuiet:
 		return Accepted, Facts{Since: m.AcceptedAt, Host: m.Server}, true
 	case !lastScan.At.IsZero():
 		return ScannerOnly, Facts{Since: lastScan.At, Vendor: vendor(lastScan.Agent), Perhaps: true}, true
+	case notice != nil:
+		return j.notice(m, *notice)
 	default:
 		return NotOpened, Facts{Since: m.AcceptedAt, Host: m.Server}, true
 	}
 }
+
+// notice is what a report says that is no failure.
+func (j *judgement) notice(m Mail, r Report) (Class, Facts, bool) {
+	f := Facts{Since: r.At, Host: m.Server, Reply: r.Reply}
+	switch r.Kind {
+	case "delay":
+		if r.Class != Delayed && r.Reply != "" {
+			f.Reason = "It said: “" + short(r.Reply) + "”."
+		}
+		return Delayed, f, true
+	case "auto-reply":
+		f.Challenge = challenge.in(heard{prose: normal(r.Reply)})
+		return AutoReply, f, true
+	default:
+		return Delivered, f, true
+	}
+}
+
+// challenge are the words of those who hold a mail until its sender proves to be a
+// person. We never answer them.
+var challenge = anyOf(phrases("challenge | confirm {that you,you are,your message,your email,your e-mail,your address}~ | to {release,deliver} your {message,mail,email} | {held,holding} .. until | click .. to {deliver,be delivered,confirm} | tmda | boxbe | spamarrest | whitelist yourself | bestatigen sie ihre | confirmez"))

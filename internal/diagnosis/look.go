@@ -9,7 +9,9 @@ import (
 type Around struct {
 	AcceptedAt time.Time // when a server took the link's mail; zero if none did or the link was not mailed
 	Opens      []Open    // all of the same link, this one included
-	Now        time.Time
+	// FormAt is when a form with a new password was last sent from it, zero if none was.
+	FormAt time.Time
+	Now    time.Time
 }
 
 // sign is one thing that tells a scanner from a person. The figures are judgement
@@ -23,6 +25,7 @@ type sign struct {
 
 // The times of the signs.
 const (
+	inLine        = 5 * time.Minute // a longer time before is that of an earlier copy
 	atOnce        = 5 * time.Second
 	soon          = time.Minute
 	sheetFollows  = 10 * time.Second
@@ -31,15 +34,16 @@ const (
 )
 
 var signs = []sign{
+	{ByPerson, 1, "sent the form", (Open).isSenders},
 	{ByScanner, 1, "before the server had taken the mail", func(o Open, a Around) bool {
-		return !a.AcceptedAt.IsZero() && o.At.Before(a.AcceptedAt)
+		return o.At.Before(a.AcceptedAt) && a.AcceptedAt.Sub(o.At) < inLine
 	}},
 	{ByScanner, 0.95, "asked for the head of the page only", func(o Open, _ Around) bool { return o.Method != "GET" && o.Method != "" }},
 	{ByPerson, 0.95, "the browser that asked, or that has signed in before", func(o Open, _ Around) bool { return o.Known }},
 	{ByScanner, 0.9, "a program, not a browser", func(o Open, _ Around) bool { return program(o.Agent) }},
 	{ByScanner, 0.9, "several networks or programs within a minute", (Open).isOneOfMany},
 	{ByScanner, 0.85, "within seconds of the mail being taken", func(o Open, a Around) bool {
-		return !a.AcceptedAt.IsZero() && o.At.Sub(a.AcceptedAt) < atOnce
+		return after(a.AcceptedAt, o.At, atOnce)
 	}},
 	{ByPerson, 0.75, "the page was shown in a browser", func(o Open, a Around) bool {
 		return !o.StyledAt.IsZero() && (a.AcceptedAt.IsZero() || o.At.Sub(a.AcceptedAt) >= soon)
@@ -51,7 +55,7 @@ var signs = []sign{
 	{ByScanner, 0.7, "names no language", func(o Open, _ Around) bool { return !o.Language }},
 	{ByPerson, 0.6, "the page was shown in a browser", func(o Open, _ Around) bool { return !o.StyledAt.IsZero() }},
 	{ByScanner, 0.55, "within a minute of the mail being taken", func(o Open, a Around) bool {
-		return !a.AcceptedAt.IsZero() && o.At.Sub(a.AcceptedAt) < soon
+		return after(a.AcceptedAt, o.At, soon)
 	}},
 }
 
@@ -64,6 +68,24 @@ func Look(o Open, a Around) Guess {
 		}
 	}
 	return g
+}
+
+// after tells whether a moment came within a span after another that is known.
+func after(start, at time.Time, within time.Duration) bool {
+	return !start.IsZero() && !at.Before(start) && at.Sub(start) < within
+}
+
+// isSenders: a form settles what the last opening before it was.
+func (o Open) isSenders(a Around) bool {
+	if a.FormAt.IsZero() || o.At.After(a.FormAt) {
+		return false
+	}
+	for _, other := range a.Opens {
+		if other.At.After(o.At) && !other.At.After(a.FormAt) {
+			return false
+		}
+	}
+	return true
 }
 
 // isOneOfMany: the same link fetched by two or more unrelated networks or

@@ -7,9 +7,7 @@ import "time"
 type Story struct {
 	Name    string // of the person
 	Address string // the one on file
-	// Facts that the sentences may name: a guess at the right address, the
-	// provider, who writes a time.
-	Guess string // a likely correction of Address, "" if there is none
+	Guess   string // a likely correction of Address, "" if there is none
 	// Write writes a time in the zone of the reader; nil writes UTC.
 	Write func(time.Time) string
 
@@ -75,6 +73,9 @@ type Mail struct {
 	// UnknownOutcome: the connection broke after the end of the data, so the
 	// server may have taken it.
 	UnknownOutcome bool
+	// Ours: our own relay said it before the recipient was named, so it tells nothing
+	// about the recipient's server.
+	Ours bool
 
 	Reports []Report // in any order
 }

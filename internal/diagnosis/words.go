@@ -26,6 +26,10 @@ type Facts struct {
 	LinksOff bool // no administrator may give a link
 	Perhaps  bool
 	MayHave  bool // the connection broke after the end of data
+	Ours     bool // our own relay does not take it
+	Filter   bool // a filter opened the link, too
+	// Challenge: the mailbox holds the mail until somebody confirms.
+	Challenge bool
 	// Write writes a time for the reader; nil writes UTC.
 	Write func(time.Time) string
 }
@@ -146,7 +150,11 @@ var sentences = map[Class]func(Facts) string{
 		return "The server of " + f.domain() + " reports delivery" + f.when(" at ", f.Since) + ". It may still be in spam."
 	},
 	AutoReply: func(f Facts) string {
-		return f.Name + "’s mailbox answered by itself" + f.when(" at ", f.Since) + ": the mail arrived."
+		held := ""
+		if f.Challenge {
+			held = ", and is held until somebody confirms"
+		}
+		return f.Name + "’s mailbox answered by itself" + f.when(" at ", f.Since) + ": the mail arrived" + held + "."
 	},
 	Unknown: func(f Facts) string {
 		if f.Reply == "" {
@@ -156,8 +164,13 @@ var sentences = map[Class]func(Facts) string{
 	},
 	Forged: func(Facts) string { return "" },
 
-	Queued:   func(Facts) string { return "The mail is about to be sent." },
-	Deferred: func(f Facts) string { return "The mail waits" + f.again() + "." },
+	Queued: func(Facts) string { return "The mail is about to be sent." },
+	Deferred: func(f Facts) string {
+		if f.Ours {
+			return "Our own mail server does not take mail at the moment" + f.again() + "."
+		}
+		return "The mail is waiting" + f.again() + "."
+	},
 	Stuck: func(f Facts) string {
 		return "The mail is still waiting in our own server" + f.when(" since ", f.Since) + "."
 	},
@@ -183,12 +196,18 @@ var sentences = map[Class]func(Facts) string{
 		if f.Perhaps {
 			perhaps = "perhaps "
 		}
+		if f.Filter {
+			return "A security filter and then " + perhaps + f.Name + " opened the link" + f.when(", last at ", f.Since) + "; no password has been set."
+		}
 		return f.Name + " " + perhaps + "opened the link" + f.when(" at ", f.Since) + " but has not set a password."
 	},
 	FormRefused: func(f Facts) string {
-		times := "once"
-		if f.Count > 1 {
-			times = fmt.Sprintf("%d times", f.Count)
+		times := fmt.Sprintf("%d times", f.Count)
+		switch {
+		case f.Count <= 1:
+			times = "once"
+		case f.Count == 2:
+			times = "twice"
 		}
 		if f.Reason == "" {
 			return f.Name + " was refused " + times + ". Nothing is broken."
@@ -234,9 +253,17 @@ func short(reply string) string {
 // Sentence is what an administrator reads.
 func Sentence(c Class, f Facts) string {
 	if write, ok := sentences[c]; ok {
-		return write(f)
+		return write(f.named())
 	}
 	return ""
+}
+
+// named puts words where a name is not known.
+func (f Facts) named() Facts {
+	if f.Name == "" {
+		f.Name = or(f.Address, "the person")
+	}
+	return f
 }
 
 // steps are the one thing to do about a class; those that are missing need nothing.
@@ -253,6 +280,7 @@ var steps = map[Class]Step{
 
 // Action is the one next step, in the words of the screen.
 func Action(c Class, f Facts) Button {
+	f = f.named()
 	step := steps[c]
 	if f.LinksOff && (step == StepGiveLink || step == StepWaitOrGive) {
 		return Button{StepAskOther, "Ask " + f.Name + " to try another address on file"}
@@ -271,7 +299,7 @@ func Action(c Class, f Facts) Button {
 	case StepExplain:
 		return Button{step, "Explain the rule"}
 	case StepSendTo:
-		return Button{step, "Send to " + f.Address}
+		return Button{step, "Send to " + or(f.Address, "the address on file")}
 	default:
 		return Button{}
 	}

@@ -3,12 +3,15 @@ package usermanager_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/audit"
+	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
@@ -146,6 +149,35 @@ func TestClosingOpeningAndDeleting(t *testing.T) {
 		require.NoError(t, err)
 		_, err = w.Delete(t.Context(), w.admin, w.env, w.jane.ID)
 		w.notFound(err)
+	})
+}
+
+func TestWhoIsDeletedTakesTheAskingsAlong(t *testing.T) {
+	eachDB(t, func(t *testing.T, w *world) {
+		zoe := w.add("zoe@acme.example", "Zoe", access.Member, user.Active)
+		asked := func(about string, u user.User, key string, resolved any) {
+			owner := id.User("")
+			if resolved != nil {
+				owner = u.ID
+			}
+			w.update(func(tx *db.Tx) error {
+				_, err := tx.Exec(`INSERT INTO requests (environment_id, id, address, address_key, network, agent, made_at, resolved_at, user_id)
+					VALUES ($1, $2, $3, $4, '', '', $5, $6, $7)`, w.env.ID, about, key, key, tx.Now(), resolved, owner)
+				return err
+			})
+		}
+		asked("resolved", w.jane, w.jane.EmailKey, time.Now())
+		asked("by an earlier address", w.jane, "jane.old@acme.example", time.Now())
+		asked("waiting", w.jane, w.jane.EmailKey, nil)
+		asked("somebody else's", zoe, zoe.EmailKey, time.Now())
+		asked("somebody else's, waiting", zoe, zoe.EmailKey, nil)
+		_, err := w.Delete(t.Context(), w.admin, w.env, w.jane.ID)
+		require.NoError(t, err)
+		w.update(func(tx *db.Tx) error {
+			left, err := db.All[string](tx, "SELECT id FROM requests ORDER BY id")
+			require.Equal(t, []string{"somebody else's", "somebody else's, waiting"}, left)
+			return err
+		})
 	})
 }
 

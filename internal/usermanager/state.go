@@ -75,7 +75,7 @@ func (m *UserManager) Delete(ctx context.Context, actor access.Actor, env enviro
 		if err := user.Delete(tx, env.ID, u); err != nil {
 			return err
 		}
-		if _, err := tx.Exec("DELETE FROM requests WHERE environment_id = $1 AND address_key = $2", env.ID, u.EmailKey); err != nil {
+		if err := forgetRequests(tx, env, u); err != nil {
 			return err
 		}
 		if err := audit.ForgetName(tx, env.ID, u.ID); err != nil {
@@ -83,6 +83,18 @@ func (m *UserManager) Delete(ctx context.Context, actor access.Actor, env enviro
 		}
 		return record(tx, actor, env, u, audit.UserDeleted, nil)
 	})
+}
+
+// forgetRequests removes the askings of a user and those that wait for the
+// address. Each statement says what its index is for; together they would walk
+// all askings of the environment.
+func forgetRequests(tx *db.Tx, env environment.Environment, u user.User) error {
+	_, err := tx.Exec("DELETE FROM requests WHERE environment_id = $1 AND user_id = $2 AND user_id <> ''", env.ID, u.ID)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("DELETE FROM requests WHERE environment_id = $1 AND address_key = $2 AND resolved_at IS NULL", env.ID, u.EmailKey)
+	return err
 }
 
 func (m *UserManager) change(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User, action access.Action, fn func(*db.Tx, user.User) error) (user.User, error) {

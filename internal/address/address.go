@@ -49,6 +49,9 @@ func Parse(text string) (Address, error) {
 		return Address{}, refuse("This is not a complete e-mail address. It looks like name@example.com.")
 	}
 	local, domain := text[:at], text[at+1:]
+	if strings.HasPrefix(local, `"`) && strings.HasSuffix(local, `"`) { // a quoted string of RFC 5321
+		return Address{}, refuse("Addresses with quotation marks are not supported.")
+	}
 	if !dotAtom(local) || len(local) > maxLocal {
 		return Address{}, refuse("The part before the @ has a character that an e-mail address cannot have.")
 	}

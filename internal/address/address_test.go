@@ -57,6 +57,14 @@ func TestWhatIsNoPlainAddressIsRefused(t *testing.T) {
 	}
 }
 
+func TestQuotationMarksAreNamed(t *testing.T) {
+	t.Parallel()
+	_, err := Parse(`"jane doe"@acme.example`)
+	require.Equal(t, "Addresses with quotation marks are not supported.", fault.As(err).Fields[0].Reason)
+	_, err = Parse("jane doe@acme.example")
+	require.NotContains(t, fault.As(err).Fields[0].Reason, "quotation")
+}
+
 func FuzzKeysSettle(f *testing.F) {
 	f.Add("Jane@Acme.Example")
 	f.Add("ſtraße@bücher.example")

@@ -48,18 +48,12 @@ func (d *desk) searches(text string) *desk {
 // finds searches until the page says so: mail takes its time.
 func (d *desk) finds(text, sentence string) *desk {
 	d.s.T.Helper()
-	require.Eventually(d.s.T, func() bool {
-		d.searches(text)
-		return strings.Contains(words(d.page), sentence)
-	}, patience, 20*time.Millisecond, "%q is not what the administrator reads: %s", sentence, lazily{d})
-	d.reads(sentence)
-	return d
+	d.s.until(func() (bool, string) {
+		read := words(d.searches(text).page)
+		return strings.Contains(read, sentence), "the administrator reads nothing of " + sentence + ":\n" + read
+	})
+	return d.reads(sentence)
 }
-
-// lazily gives the page at the time a message is written.
-type lazily struct{ d *desk }
-
-func (l lazily) String() string { return words(l.d.page) }
 
 // reads finds words on the page and keeps them for the document.
 func (d *desk) reads(sentence string) *desk {
@@ -143,9 +137,10 @@ func (s *scene) adminGivesALink() (link string) {
 func (s *scene) adminHelpsFromTheQueue(sentence string) (link string) {
 	s.T.Helper()
 	d := s.admin()
-	require.Eventually(s.T, func() bool {
-		return strings.Contains(words(d.browser.Get("/acme/needs-help")), sentence)
-	}, patience, 20*time.Millisecond, "%q does not stand in the queue", sentence)
+	s.until(func() (bool, string) {
+		read := words(d.browser.Get("/acme/needs-help"))
+		return strings.Contains(read, sentence), sentence + " does not stand in the queue:\n" + read
+	})
 	d.page = d.browser.Get("/acme/users").Follow("Needs help 1 waiting")
 	d.click("Needs help")
 	d.reads(sentence)

@@ -56,7 +56,7 @@ func document(told map[string]record) string {
 				helped++
 			}
 			fmt.Fprintf(&body, "| %d | %s | %s | %s | %s | %d | %s | %s |\n", n, l.Cause, cell(r.user, "“", "”", "<br>"), cell(r.admin, "“", "”", "<br>"),
-				cell(r.presses, "**", "**", " → "), r.clicks, strings.TrimSpace(span(r.waited)), r.end)
+				cell(r.presses, "**", "**", " → "), r.clicks, span(r.waited), r.end)
 		}
 	}
 	fmt.Fprintf(&b, "\n%d lock-outs: in %d the person gets in without anybody's help, in %d with an administrator's, and %d are rightly refused.\n", n, alone, helped, refusals)

@@ -13,11 +13,12 @@ var forms = []lockout{
 		form := s.browser.Get(s.getsTheMail())
 		form = form.Fill("New password", "short").Press("Set new password")
 		require.Equal(s.T, http.StatusUnprocessableEntity, form.Status)
-		s.sees(form, "15 characters")
+		s.sees(form, "This password is too short: use at least 15 characters. Three unrelated words are long enough.")
 		form = form.Fill("New password", "passwordpassword").Press("Set new password")
 		require.Equal(s.T, http.StatusUnprocessableEntity, form.Status)
-		s.sees(form, "leak")
-		s.adminReads("Jane Doe was refused 2 times: ")
+		s.sees(form, "This password is in the list of leaked passwords, which are tried first. Please choose another one.")
+		d := s.adminReads("Jane Doe was refused twice: This password is in the list of leaked passwords, which are tried first. Please choose another one. Nothing is broken.")
+		d.follows(s.name).copiesTheText("Explain the rule", "Three unrelated words with spaces between them are long enough")
 		s.setsAPassword(form)
 		s.isIn()
 	}},
@@ -47,6 +48,7 @@ var forms = []lockout{
 	{Cause: "A stranger uses up the tries of the code", Run: func(s *scene) {
 		s.asks()
 		code := s.gets("Reset your password").Code()
+		s.sees(s.waiting, "The 8 digits in the mail, for when the link cannot be opened on this device.")
 		stranger := s.Browser()
 		for range 5 {
 			stranger.Get("/acme/reset-password").Fill("Email", s.email).Fill("Code", "00000000").Press("Continue")

@@ -86,7 +86,7 @@ var links = []lockout{
 		_, err := s.App.UserManager.Edit(s.Ctx(), access.Operator(), s.Acme, s.Jane.ID, change)
 		require.NoError(s.T, err)
 		s.Browser().Get(s.mailAfter(0, change.Email, "Confirm").LinkTo("/acme/")).Press("Use this address")
-		dead := s.opens(link, "This link was cancelled It ended because")
+		dead := s.opens(link, "It ended because the e-mail address changed.")
 		s.email = change.Email
 		s.waiting = dead.Follow("I forgot my password").Fill("Email", s.email).Press("Send password reset link")
 		s.getsInBy(s.getsTheMail())

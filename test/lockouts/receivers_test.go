@@ -67,14 +67,11 @@ var receivers = []lockout{
 		s.waits(2 * time.Minute)
 		s.getsInBy(s.adminGivesALink())
 	}},
-	{Cause: "A filter stops the mail, and is repaired", Run: func(s *scene) {
-		s.stopsMailsWith("", reply(554, "5.7.1", "Message rejected: virus found"))
+	{Cause: "A filter sends the mail back because of its link, after a server took it", Run: func(s *scene) {
 		s.asks()
 		s.readsTheWaitingPage()
-		s.adminReads("The filter of acme.example stopped the mail because of what is in it.")
-		s.waits(2 * time.Minute)
-		s.quiet()
-		s.mailServerIsFine()
+		s.getsTheMail() // the filter has it, not Jane
+		s.comesBack(deliveryReport("failed", "5.7.1", "jane@acme.example", "554 5.7.1 Message rejected: it contains a URL that is classified as spam"))
 		s.adminPresses("The filter of acme.example stopped the mail because of what is in it.", "Send the code only")
 		s.setsAPassword(s.waiting.Fill("Code", s.gets("Reset your password").Code()).Press("Continue"))
 		s.isIn()

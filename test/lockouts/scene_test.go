@@ -270,12 +270,26 @@ func (s *scene) hurries(d time.Duration) {
 // its lease, and a mail would go out twice.
 func (s *scene) quiet() {
 	s.T.Helper()
-	require.Eventually(s.T, func() bool {
+	s.until(func() (bool, string) {
 		n := 0
 		s.View(func(tx *db.Tx) (err error) {
 			n, err = db.One[int](tx, "SELECT count(*) FROM jobs WHERE due_at <= $1 OR leased_until > $1", tx.Now())
 			return err
 		})
-		return n == 0
-	}, patience, 10*time.Millisecond, "jobs are under way")
+		return n == 0, "jobs are under way"
+	})
+}
+
+// until looks again and again until something holds.
+func (s *scene) until(holds func() (bool, string)) {
+	s.T.Helper()
+	end := time.Now().Add(patience)
+	for again := time.NewTicker(10 * time.Millisecond); ; <-again.C {
+		ok, why := holds()
+		if ok {
+			again.Stop()
+			return
+		}
+		require.True(s.T, time.Now().Before(end), why)
+	}
 }

@@ -1,7 +1,9 @@
 package lockouts
 
 import (
+	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,14 +54,18 @@ func still(text string) string {
 
 // span writes how long something took by the clock.
 func span(d time.Duration) string {
-	if d == 0 {
+	const day = 24 * time.Hour
+	hours, minutes := int(d.Hours()), int(d.Minutes())%60
+	switch {
+	case d == 0:
 		return "none"
+	case d%day == 0:
+		return strconv.Itoa(int(d/day)) + " days"
+	case hours == 0:
+		return fmt.Sprintf("%d min", minutes)
+	case minutes == 0:
+		return fmt.Sprintf("%d h", hours)
+	default:
+		return fmt.Sprintf("%d h %d min", hours, minutes)
 	}
-	text := d.String()
-	for _, zero := range []string{"0s", "0m"} {
-		if len(text) > len(zero) && strings.HasSuffix(text, zero) && (text[len(text)-3] == 'm' || text[len(text)-3] == 'h') {
-			text = strings.TrimSuffix(text, zero)
-		}
-	}
-	return strings.NewReplacer("h", " h ", "m", " min ", "s", " s ").Replace(text)
 }

@@ -19,8 +19,14 @@ type Span struct {
 }
 
 var spans = []Span{
-	{"under 1 minute", 60}, {"1 to 2 minutes", 120}, {"2 to 5 minutes", 300}, {"5 to 15 minutes", 900}, {"15 minutes to 1 hour", 3600},
-	{"1 to 4 hours", 14400}, {"4 to 24 hours", 86400}, {"more than a day", 0},
+	{"under 1 minute", 60},
+	{"1 to 2 minutes", 120},
+	{"2 to 5 minutes", 300},
+	{"5 to 15 minutes", 900},
+	{"15 minutes to 1 hour", 3600},
+	{"1 to 4 hours", 14400},
+	{"4 to 24 hours", 86400},
+	{"more than a day", 0},
 }
 
 // bucket names the measure of a time.

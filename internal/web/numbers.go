@@ -49,8 +49,10 @@ func numbersPage(p templates.Page, r numbers.Report) templates.Numbers {
 	n := templates.Numbers{
 		Page: p, Days: r.Days, Periods: numbers.Periods, CountedAt: r.CountedAt, Asked: r.Funnel[0].N, Nobody: r.Nobody,
 		Outcomes: []templates.Outcome{
-			{Words: "without an administrator", N: r.Alone, Fill: "alone"}, {Words: "with an administrator’s help", N: r.Helped, Fill: "helped"},
-			{Words: "asked within the last hour", N: r.UnderWay, Fill: "under-way"}, {Words: "not back in", N: r.NotBack, Fill: "not-back"},
+			{Words: "without an administrator", N: r.Alone, Fill: "alone"},
+			{Words: "with an administrator’s help", N: r.Helped, Fill: "helped"},
+			{Words: "asked within the last hour", N: r.UnderWay, Fill: "under-way"},
+			{Words: "not back in", N: r.NotBack, Fill: "not-back"},
 		},
 	}
 	if n.Asked > 0 {

@@ -43,6 +43,16 @@ func Needed(actor access.Actor, target access.Target) bool {
 	return !actor.Operator && target.Role == access.ClientAdmin && target.User != actor.User
 }
 
+// MayGive tells whether the actor may give somebody a role where the policy wants
+// a second one's agreement: a Client Admin is added by operators there. Else one
+// of them makes the second one, by hand or from a file.
+func MayGive(actor access.Actor, role access.Role) bool {
+	return actor.Operator || role != access.ClientAdmin
+}
+
+// OperatorsAdd is what somebody reads who may not.
+const OperatorsAdd = "In this environment an operator adds a Client Admin, so that no Client Admin can make the second one whose agreement is needed."
+
 // Given tells whether the actor may act on the user now; if not, the question
 // stands, and is asked unless it already is.
 func Given(tx *db.Tx, env id.Environment, actor access.Actor, user id.User) (bool, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/approval"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
@@ -40,7 +41,8 @@ const chunk = 500
 
 // Import adds the users of a file. Existing users are never changed: a line with
 // the address of one is refused. Unless it is Partial, one refused line is
-// enough for an Invalid fault and nothing is added.
+// enough for an Invalid fault and nothing is added. Where the policy wants a
+// second Client Admin's agreement, only an operator's file may have a Client Admin.
 func (p *Porting) Import(ctx context.Context, actor access.Actor, env environment.Environment, r io.Reader, o ImportOptions) (Summary, error) {
 	if err := mayPort(actor, env); err != nil {
 		return Summary{}, err
@@ -103,7 +105,7 @@ func (im *importing) read(ctx context.Context, r io.Reader, handle func(context.
 	for batch := make([]line, 0, chunk); ; batch = batch[:0] {
 		end := false
 		for len(batch) < chunk && !end {
-			l, err := nextLine(in)
+			l, err := im.nextLine(in)
 			if end = errors.Is(err, io.EOF); end {
 				break
 			}
@@ -129,7 +131,7 @@ func (im *importing) read(ctx context.Context, r io.Reader, handle func(context.
 }
 
 // nextLine gives the next line, with its reason if it is refused.
-func nextLine(in lines) (line, error) {
+func (im *importing) nextLine(in lines) (line, error) {
 	number, r, err := in.next()
 	l := line{number: number}
 	if err == nil {
@@ -142,8 +144,11 @@ func nextLine(in lines) (line, error) {
 	if err != nil && f == nil {
 		return l, err
 	}
-	if f != nil {
+	switch {
+	case f != nil:
 		l.reason = f.Sentence
+	case im.env.Policy.SecondAdmin && !approval.MayGive(im.actor, l.user.Role):
+		l.reason = approval.OperatorsAdd
 	}
 	return l, nil
 }

@@ -285,6 +285,40 @@ func TestWhoMayPort(t *testing.T) {
 // pipe hides that a reader could be read again.
 type pipe struct{ io.Reader }
 
+func TestAClientAdminComesFromAnOperatorWhereASecondOneMustAgree(t *testing.T) {
+	eachDB(t, func(t *testing.T, w *world) {
+		ada := access.Actor{Environment: w.env.ID, User: "ada", Name: "Ada", Role: access.ClientAdmin}
+		bring := func(actor access.Actor, o porting.ImportOptions) (int, []string) {
+			var refused []string
+			o.Report = func(line int, reason string) { refused = append(refused, fmt.Sprintf("%d: %s", line, reason)) }
+			sum, _ := w.Import(t.Context(), actor, w.env, strings.NewReader(people), o)
+			return sum.Added, refused
+		}
+		w.env.Policy.SecondAdmin = true
+		for _, o := range []porting.ImportOptions{{}, {DryRun: true}} {
+			added, refused := bring(ada, o)
+			require.Zero(t, added)
+			require.Len(t, refused, 1)
+			require.Contains(t, refused[0], "3: In this environment an operator adds a Client Admin")
+		}
+		require.Empty(t, w.users())
+		added, refused := bring(ada, porting.ImportOptions{Partial: true})
+		require.Equal(t, 2, added)
+		require.Len(t, refused, 1)
+		require.NotContains(t, strings.Join(w.users(), " "), "client-admin")
+
+		w.again()
+		added, refused = bring(access.Operator(), porting.ImportOptions{})
+		require.Equal(t, 3, added)
+		require.Empty(t, refused)
+
+		w.again()
+		w.env.Policy.SecondAdmin = false
+		added, _ = bring(ada, porting.ImportOptions{})
+		require.Equal(t, 3, added, "without the policy nothing is different")
+	})
+}
+
 func TestAPipeCanBeImported(t *testing.T) {
 	eachDB(t, func(t *testing.T, w *world) {
 		sum, err := w.Import(t.Context(), access.Operator(), w.env, pipe{strings.NewReader(people)}, porting.ImportOptions{})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/approval"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
@@ -103,13 +104,11 @@ func checkRole(env environment.Environment, r access.Role) error {
 	return fault.InvalidField("role", "The role is one of member, helpdesk and client-admin.")
 }
 
-// mayGiveRole leaves adding a Client Admin to operators where one needs a second
-// one's agreement: else one of them makes the second one.
 func mayGiveRole(actor access.Actor, env environment.Environment, role access.Role) error {
-	if role != access.ClientAdmin || actor.Operator || !env.Policy.SecondAdmin {
+	if !env.Policy.SecondAdmin || approval.MayGive(actor, role) {
 		return nil
 	}
-	return deniedField("role", "In this environment an operator adds a Client Admin, so that no Client Admin can make the second one whose agreement is needed.")
+	return deniedField("role", approval.OperatorsAdd)
 }
 
 // together makes one fault of several about single fields; anything else comes first.

@@ -69,6 +69,15 @@ func TestOneClientAdminCannotUndoTheSecond(t *testing.T) {
 		require.Contains(t, refused.Text(), "Only an operator switches this off again")
 		require.Equal(t, "24h", ada.Get("/acme/settings").Value("A reset link works for"), "refused as a whole")
 
+		for _, form := range []string{"/acme/users/new", "/acme/users/" + string(w.Jane.ID) + "/edit"} {
+			page := ada.Get(form)
+			require.Contains(t, page.Text(), "Help desk", form)
+			require.NotContains(t, page.Text(), "Also creates, edits and deletes users", form)
+			require.Contains(t, page.Text(), "an operator adds a Client Admin", form)
+		}
+		bert := w.AddUser(w.Acme, "bert@acme.example", "Bert Boss", access.ClientAdmin)
+		require.Contains(t, ada.Get("/acme/users/"+string(bert.ID)+"/edit").Text(), "Also creates, edits and deletes users", "who is one may stay one")
+
 		sock := fields("email", "sock@acme.example", "name", "Sock Puppet", "role", "client-admin", "invite", "yes")
 		made := ada.Post("/acme/users/new", sock)
 		require.Equal(t, http.StatusForbidden, made.Status)
@@ -81,6 +90,7 @@ func TestOneClientAdminCannotUndoTheSecond(t *testing.T) {
 		require.Contains(t, ada.Post("/acme/users/new", sock).Text(), "Sock Puppet is invited")
 
 		w.SetPolicy(map[string]string{"second_admin": "off"})
+		require.Contains(t, ada.Get("/acme/users/new").Text(), "Also creates, edits and deletes users")
 		sock.Set("email", "other@acme.example")
 		sock.Set("role", "client-admin")
 		require.Contains(t, ada.Post("/acme/users/new", sock).Text(), "is invited")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/approval"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
@@ -15,7 +16,7 @@ func (d *Door) showUserCreate(v *visit) error {
 	if err := access.Check(v.actor(), v.env.ID, access.CreateUser); err != nil {
 		return err
 	}
-	page := templates.UserEdit{Page: v.page(), New: true, Action: v.at("users", "new"), Role: string(access.Member), Invite: true}
+	page := templates.UserEdit{Page: v.page(), New: true, Action: v.at("users", "new"), Role: string(access.Member), Invite: true, NoNewAdmin: v.noNewAdmin()}
 	return v.show(http.StatusOK, templates.UserEditPage(page))
 }
 
@@ -26,7 +27,7 @@ func (d *Door) submitUserCreate(v *visit) error {
 	u, err := d.UserManager.Create(v.ctx(), v.actor(), v.env, n)
 	if f := fault.As(err); f != nil && len(f.Fields) > 0 {
 		return v.show(statuses[f.Kind], templates.UserEditPage(templates.UserEdit{
-			Page: v.refused(f), New: true, Action: v.at("users", "new"), Name: cut(n.Name, 200), Email: cut(n.Email, 254), Role: string(n.Role), Invite: !n.Quiet,
+			Page: v.refused(f), New: true, Action: v.at("users", "new"), Name: cut(n.Name, 200), Email: cut(n.Email, 254), Role: string(n.Role), Invite: !n.Quiet, NoNewAdmin: v.noNewAdmin(),
 		}))
 	}
 	if err != nil {
@@ -37,6 +38,14 @@ func (d *Door) submitUserCreate(v *visit) error {
 		words = u.Name + " is created. No invitation was sent; choose Resend invitation when it is time."
 	}
 	return v.done(u.ID, words, nil)
+}
+
+// noNewAdmin says why the actor may make nobody a Client Admin; "" if they may.
+func (v *visit) noNewAdmin() string {
+	if v.env.Policy.SecondAdmin && !approval.MayGive(v.actor(), access.ClientAdmin) {
+		return approval.OperatorsAdd
+	}
+	return ""
 }
 
 // editable finds a user whom the actor may edit, for the form.
@@ -56,7 +65,7 @@ func (v *visit) editForm(p templates.Page, u user.User, name, email, role string
 	locked := usermanager.IdentityLocked(v.env)
 	p.Nav.Current = "users"
 	return templates.UserEdit{
-		Page: p, UserID: string(u.ID), UserName: u.Name, Action: v.at("users", string(u.ID), "edit"), Name: name, Email: email, Role: role,
+		Page: p, UserID: string(u.ID), UserName: u.Name, Action: v.at("users", string(u.ID), "edit"), Name: name, Email: email, Role: role, HadRole: string(u.Role), NoNewAdmin: v.noNewAdmin(),
 		EmailLocked: locked, RoleLocked: locked,
 		Consequences: []string{
 			"A changed role ends all sessions and cancels a live reset token.",

@@ -122,8 +122,10 @@ func (r *reader) read(users []id.User, mails []outbox.WithToken) error {
 func (r *reader) story(p Person, mails []outbox.WithToken) diagnosis.Story {
 	s := diagnosis.Story{Name: p.Name, Address: p.Email}
 	t := r.tokens[p.ID]
+	ours := map[string]bool{} // the links of this token's mails
 	for _, m := range mails {
 		if m.User == p.ID && m.Token == t.ID {
+			ours[m.Link] = true
 			s.Mails = append(s.Mails, r.mail(m.Message))
 			s.AskedAt = m.MadeAt // the oldest comes last
 		}
@@ -132,7 +134,9 @@ func (r *reader) story(p Person, mails []outbox.WithToken) diagnosis.Story {
 		return s
 	}
 	for _, l := range r.looks[p.ID] {
-		s.Opens = append(s.Opens, Open(l))
+		if ours[l.Link] {
+			s.Opens = append(s.Opens, Open(l))
+		}
 	}
 	for _, refusal := range r.refusals[p.ID] {
 		if refusal.At.After(s.AskedAt) {
@@ -159,7 +163,7 @@ func (r *reader) mail(m outbox.Message) diagnosis.Mail {
 	}
 	for _, p := range r.reports[m.ID] {
 		d.Reports = append(d.Reports, diagnosis.Report{
-			At: p.At, Kind: p.Kind, Class: diagnosis.Class(p.Class), Hard: p.Hard, Reply: p.Reply, Source: p.Source,
+			At: p.At, Kind: p.Kind, Class: diagnosis.Class(p.Class), Hard: p.Hard, Reply: p.Reply, Recipient: p.Recipient, Source: p.Source,
 		})
 	}
 	return d

@@ -1,8 +1,10 @@
 package usermanager
 
 import (
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
@@ -54,11 +56,22 @@ func (m *UserManager) diagnose(tx *db.Tx, env environment.Environment, users []u
 	all := map[id.User]diagnosed{}
 	for _, u := range users {
 		if s, ok := stories[u.ID]; ok {
-			s.Guess = likelyAddress(u)
+			s.Guess, s.Write = likelyAddress(u), clockWords(tx.Now())
 			all[u.ID] = diagnosed{Diagnosis: diagnosis.Judge(s, tx.Now()), suppressed: s.Suppressed != nil}
 		}
 	}
 	return all, nil
+}
+
+// clockWords writes a time of today without its date.
+func clockWords(now time.Time) func(time.Time) string {
+	return func(t time.Time) string {
+		t = t.UTC()
+		if t.Format(time.DateOnly) == now.UTC().Format(time.DateOnly) {
+			return t.Format("15:04 UTC")
+		}
+		return t.Format("15:04 UTC on 2 January")
+	}
 }
 
 // askedElsewhere adds the newest asking of the last day for an address that is
@@ -106,19 +119,31 @@ func likelyAddress(u user.User) string {
 			return local + "@" + known
 		}
 	}
-	words := strings.Fields(address.Fold(u.Name))
-	if len(words) < 2 {
-		return ""
+	words := strings.Fields(onlyLetters(address.Fold(u.Name)))
+	if len(words) < 2 || strings.ContainsFunc(u.Name, func(r rune) bool { return r > unicode.MaxASCII && unicode.IsLetter(r) }) {
+		return "" // how an address writes ü or ß, a name does not tell
 	}
 	first, last := words[0], words[len(words)-1]
-	for _, form := range []string{first + "." + last, first + last, last + "." + first, first[:1] + "." + last, first + "_" + last, first + "-" + last} {
-		if d := distance(local, form); d == 0 {
-			return ""
-		} else if (d == 1 || d == 2) && len(form) > 6 {
+	forms := []string{first + "." + last, first + last, last + "." + first, first[:1] + "." + last, first + "_" + last, first + "-" + last}
+	if slices.Contains(forms, local) {
+		return ""
+	}
+	for _, form := range forms {
+		if d := distance(local, form); d <= 2 && len(form) > 6 {
 			return form + "@" + domain
 		}
 	}
 	return ""
+}
+
+// onlyLetters leaves out what stands in names and hardly ever in addresses.
+func onlyLetters(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || r == '-' || unicode.IsLetter(r) {
+			return r
+		}
+		return -1
+	}, name)
 }
 
 // readLooks adds the openings of the links and says of each who it was, and of

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/testkit"
 )
 
@@ -31,7 +32,8 @@ func (s *Stage) stuck(see look) {
 	require.Eventually(s.t, func() bool {
 		n := 0
 		s.View(func(tx *db.Tx) (err error) {
-			n, err = db.One[int](tx, "SELECT count(*) FROM cases WHERE environment_id = $1", s.Acme.ID)
+			in, args := db.Among([]any{s.Acme.ID}, []id.User{s.ids["Amara Okafor"], s.ids["Leila Haddad"], s.ids["Jane Doe"]})
+			n, err = db.One[int](tx, "SELECT count(*) FROM cases WHERE environment_id = $1 AND user_id IN ("+in+")", args...)
 			return err
 		})
 		return n == 3
@@ -49,7 +51,7 @@ func (s *Stage) stuck(see look) {
 	b.Open("/acme/users?q=" + s.caseOf("leila.haddad@acme.example"))
 	see("user-manager-case", b)
 	b.Open("/acme/needs-help")
-	for range 3 {
+	for b.Shows("Done") {
 		b.Press("Done")
 	}
 	see("needs-help-nobody", b)

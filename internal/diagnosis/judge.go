@@ -258,8 +258,13 @@ func (j *judgement) trouble(m Mail) *trouble {
 	f := Facts{Since: m.LastTryAt, Host: m.Server, Reply: m.Reply}
 	switch {
 	case worst != nil:
-		return &trouble{orUnknown(worst.Class), Facts{Since: worst.At, Host: m.Server, Reply: worst.Reply}, worst.Hard}
+		f = Facts{Since: worst.At, Host: m.Server, Reply: worst.Reply}
+		if worst.Kind == "bounce" && elsewhere(worst.Recipient, j.story.Address) {
+			f.Forward = worst.Recipient
+		}
+		return &trouble{orUnknown(worst.Class), f, worst.Hard && f.Forward == ""}
 	case m.State == StateRefused:
+		f.ShortToo = true // it is tried before a mail is refused for good
 		return &trouble{orUnknown(m.Class), f, m.Hard}
 	case m.State == StateGivenUp && (m.Class == "" || m.Class.Family() == FamilyTemporary):
 		f.Since, f.Reason = m.QueuedAt, lastAnswer(m)

@@ -82,12 +82,15 @@ type Mail struct {
 
 // Report is what came back about a mail after a server took it.
 type Report struct {
-	At     time.Time
-	Kind   string // bounce, delay, complaint, delivered or auto-reply
-	Class  Class
-	Hard   bool
-	Reply  string
-	Source string // "mail" for a returned one, else the provider
+	At    time.Time
+	Kind  string // bounce, delay, complaint, delivered or auto-reply
+	Class Class
+	Hard  bool
+	Reply string
+	// Recipient is the mailbox it names, "" if none. Another than the person's means
+	// that the mail was passed on.
+	Recipient string
+	Source    string // "mail" for a returned one, else the provider
 }
 
 // Open is one look at a mailed link.

@@ -27,7 +27,10 @@ type Facts struct {
 	Perhaps  bool
 	MayHave  bool // the connection broke after the end of data
 	Ours     bool // our own relay does not take it
-	Filter   bool // a filter opened the link, too
+	ShortToo bool // the mail with the code alone was refused as well
+	// Forward is another mailbox, which the mail was passed on to and where it failed.
+	Forward string
+	Filter  bool // a filter opened the link, too
 	// Challenge: the mailbox holds the mail until somebody confirms.
 	Challenge bool
 	// Write writes a time for the reader; nil writes UTC.
@@ -252,10 +255,16 @@ func short(reply string) string {
 
 // Sentence is what an administrator reads.
 func Sentence(c Class, f Facts) string {
-	if write, ok := sentences[c]; ok {
-		return write(f.named())
+	write, ok := sentences[c]
+	if !ok {
+		return ""
 	}
-	return ""
+	f, passedOn := f.named(), ""
+	if f.Forward != "" {
+		passedOn = f.Address + " passes its mail on to " + f.Forward + ". "
+		f.Address, f.New = f.Forward, ""
+	}
+	return passedOn + write(f)
 }
 
 // named puts words where a name is not known.
@@ -282,6 +291,9 @@ var steps = map[Class]Step{
 func Action(c Class, f Facts) Button {
 	f = f.named()
 	step := steps[c]
+	if step == StepCorrect && f.Forward != "" || step == StepSendCode && f.ShortToo {
+		step = StepGiveLink // the address on file is right; the code alone was tried
+	}
 	if f.LinksOff && (step == StepGiveLink || step == StepWaitOrGive) {
 		return Button{StepAskOther, "Ask " + f.Name + " to try another address on file"}
 	}
@@ -307,6 +319,9 @@ func Action(c Class, f Facts) Button {
 
 // Operator is what the people who run the server are told; "" for nothing.
 func Operator(c Class, f Facts) string {
+	if f.Forward != "" {
+		f.Address = f.Forward
+	}
 	reply := ""
 	if f.Reply != "" {
 		reply = " It said: “" + short(f.Reply) + "”"

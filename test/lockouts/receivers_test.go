@@ -65,7 +65,8 @@ var receivers = []lockout{
 		s.readsTheWaitingPage()
 		s.adminReads("The filter of acme.example stopped the mail because of what is in it.")
 		s.waits(2 * time.Minute)
-		s.getsInBy(s.adminGivesALink())
+		s.quiet()
+		s.getsInBy(s.adminGivesALinkByPhone("The filter of acme.example stopped the mail because of what is in it."))
 	}},
 	{Cause: "A filter sends the mail back because of its link, after a server took it", Run: func(s *scene) {
 		s.asks()

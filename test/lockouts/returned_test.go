@@ -34,7 +34,7 @@ var returned = []lockout{
 		s.getsTheMail()
 		s.waits(2 * time.Minute)
 		s.comesBack(deliveryReport("failed", "5.1.1", "jane.doe@forward.example", "550 5.1.1 <jane.doe@forward.example>: User unknown"))
-		s.getsInBy(s.adminGivesALink())
+		s.getsInBy(s.adminGivesALinkByPhone("jane@acme.example passes its mail on to jane.doe@forward.example. forward.example says there is no mailbox jane.doe@forward.example."))
 	}},
 	{Cause: "It is delayed on the way, and arrives", Run: func(s *scene) {
 		s.asks()

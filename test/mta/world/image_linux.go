@@ -103,7 +103,7 @@ func makeImage(cache, name string) error {
 	}
 	fmt.Fprintf(os.Stderr, "mail servers: making the image %s, once\n", name)
 	if err := again(stageImage, unix.CLONE_NEWNS|unix.CLONE_NEWPID, imageVariable+"="+name, folderVariable+"="+cache); err != nil {
-		return fmt.Errorf("the image %s could not be made; is %s to be reached?: %w", name, mirror, err)
+		return fmt.Errorf("the image %s could not be made, as said above (%w); it is made once, with debootstrap and from %s", name, err, mirror)
 	}
 	return nil
 }

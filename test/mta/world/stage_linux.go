@@ -91,7 +91,7 @@ func Run(w World) (status int, err error) {
 // asRoot runs this program once more through sudo, if that asks for no password.
 func asRoot() (int, error) {
 	if exec.Command("sudo", "-n", "true").Run() != nil {
-		return 0, errors.New("real mail servers need root for namespaces of their own. Run the tests as root, or as somebody who may use sudo without a password; go test -short leaves them out")
+		return 0, errors.New("they need root, for namespaces of their own. Run the tests as root, or as somebody who may use sudo without a password; go test -short leaves them out")
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -64,19 +64,23 @@ func TestJudge(t *testing.T) {
 		"all down":                   {Story{Mails: []Mail{queued("1", 1)}, AllDownSince: at(-3)}, 1, AllServersDown, false, -3, "No mail of ours has left since 09:57; the operator has been told."},
 		"all down, too soon to say":  {Story{Mails: []Mail{queued("1", 0)}, AllDownSince: at(-1)}, 0.5, Queued, false, 0, ""},
 		"greylisted": {
-			Story{Mails: []Mail{deferred("1", 0, Greylisted, 5)}}, 1, Greylisted, false, 0,
+			Story{Mails: []Mail{deferred("1", 0, Greylisted, 5)}},
+			1, Greylisted, false, 0,
 			"corp.test asked us to come back at 10:05; we will. This is usual for a first mail.",
 		},
 		"our own relay is gone": {
-			Story{Mails: []Mail{func() Mail { m := deferred("1", 0, Unreachable, 5); m.Ours = true; return m }()}}, 1, Deferred, false, 0,
+			Story{Mails: []Mail{func() Mail { m := deferred("1", 0, Unreachable, 5); m.Ours = true; return m }()}},
+			1, Deferred, false, 0,
 			"Our own mail server does not take mail at the moment; we try again at 10:05.",
 		},
 		"our own login fails": {
-			Story{Mails: []Mail{func() Mail { m := deferred("1", 0, OwnSetup, 5); m.Ours = true; return m }()}}, 1, OwnSetup, false, 0,
+			Story{Mails: []Mail{func() Mail { m := deferred("1", 0, OwnSetup, 5); m.Ours = true; return m }()}},
+			1, OwnSetup, false, 0,
 			"Our mail service is not set up correctly; the operator has been told.",
 		},
 		"broken off after the data": {
-			Story{Mails: []Mail{func() Mail { m := deferred("1", 0, Unreachable, 12); m.UnknownOutcome = true; return m }()}}, 1, Unreachable, false, 0,
+			Story{Mails: []Mail{func() Mail { m := deferred("1", 0, Unreachable, 12); m.UnknownOutcome = true; return m }()}},
+			1, Unreachable, false, 0,
 			"The mail server of corp.test broke off at 10:00; it may have taken the mail: let Kim Doe look first.",
 		},
 		"no such mailbox":     {Story{Mails: []Mail{refused("1", 0, NoSuchMailbox, true)}, Guess: "kim@corp.example"}, 1, NoSuchMailbox, true, 0, "corp.test says there is no mailbox kim@corp.test. Did you mean kim@corp.example?"},
@@ -114,7 +118,8 @@ func TestJudge(t *testing.T) {
 		"a person, just now":        {Story{Mails: []Mail{taken("1", 0, 0)}, Opens: []Open{person("l1", 11)}}, 12, Accepted, false, 0, ""},
 		"a person":                  {Story{Mails: []Mail{taken("1", 0, 0)}, Opens: []Open{person("l1", 3)}}, 8, Opened, false, 3, "Kim Doe opened the link at 10:03 but has not set a password."},
 		"a filter and then a person": {
-			Story{Mails: []Mail{taken("1", 0, 0)}, Opens: []Open{scanner("l1", 0), person("l1", 3)}}, 8, Opened, false, 3,
+			Story{Mails: []Mail{taken("1", 0, 0)}, Opens: []Open{scanner("l1", 0), person("l1", 3)}},
+			8, Opened, false, 3,
 			"A security filter and then Kim Doe opened the link, last at 10:03; no password has been set.",
 		},
 		"came back after a person": {Story{Mails: []Mail{taken("1", 0, 0).with(bounce(5, NoSuchMailbox, true))}, Opens: []Open{person("l1", 3)}}, 9, Opened, false, 3, ""},

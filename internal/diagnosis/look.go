@@ -34,21 +34,21 @@ const (
 )
 
 var signs = []sign{
-	{ByPerson, 1, "sent the form", (Open).isSenders},
+	{ByPerson, 1, "sent the form", Open.isSenders},
 	{ByScanner, 1, "before the server had taken the mail", func(o Open, a Around) bool {
 		return o.At.Before(a.AcceptedAt) && a.AcceptedAt.Sub(o.At) < inLine
 	}},
 	{ByScanner, 0.95, "asked for the head of the page only", func(o Open, _ Around) bool { return o.Method != "GET" && o.Method != "" }},
 	{ByPerson, 0.95, "the browser that asked, or that has signed in before", func(o Open, _ Around) bool { return o.Known }},
 	{ByScanner, 0.9, "a program, not a browser", func(o Open, _ Around) bool { return program(o.Agent) }},
-	{ByScanner, 0.9, "several networks or programs within a minute", (Open).isOneOfMany},
+	{ByScanner, 0.9, "several networks or programs within a minute", Open.isOneOfMany},
 	{ByScanner, 0.85, "within seconds of the mail being taken", func(o Open, a Around) bool {
 		return after(a.AcceptedAt, o.At, atOnce)
 	}},
 	{ByPerson, 0.75, "the page was shown in a browser", func(o Open, a Around) bool {
 		return !o.StyledAt.IsZero() && (a.AcceptedAt.IsZero() || o.At.Sub(a.AcceptedAt) >= soon)
 	}},
-	{ByPerson, 0.7, "came back later from the same network", (Open).isReturn},
+	{ByPerson, 0.7, "came back later from the same network", Open.isReturn},
 	{ByScanner, 0.7, "the page was never shown", func(o Open, a Around) bool {
 		return o.StyledAt.IsZero() && a.Now.Sub(o.At) > sheetFollows
 	}},
@@ -121,11 +121,29 @@ var programs = []string{
 
 // vendors name the makers of filters as they name themselves.
 var vendors = [][2]string{
-	{"barracuda", "Barracuda"}, {"bitdefender", "Bitdefender"}, {"proofpoint", "Proofpoint"}, {"mimecast", "Mimecast"},
-	{"ciscosecure", "Cisco"}, {"ironport", "Cisco"}, {"tmes", "Trend Micro"}, {"trendmicro", "Trend Micro"}, {"sophos", "Sophos"},
-	{"forcepoint", "Forcepoint"}, {"zscaler", "Zscaler"}, {"symantec", "Symantec"}, {"fireeye", "Trellix"}, {"kaspersky", "Kaspersky"},
-	{"safelinks", "Microsoft"}, {"ms-office", "Microsoft Office"}, {"microsoft office", "Microsoft Office"}, {"googleimageproxy", "Google"},
-	{"hornetsecurity", "Hornetsecurity"}, {"avanan", "Check Point"}, {"fortinet", "Fortinet"}, {"cloudmark", "Cloudmark"}, {"vipre", "VIPRE"},
+	{"barracuda", "Barracuda"},
+	{"bitdefender", "Bitdefender"},
+	{"proofpoint", "Proofpoint"},
+	{"mimecast", "Mimecast"},
+	{"ciscosecure", "Cisco"},
+	{"ironport", "Cisco"},
+	{"tmes", "Trend Micro"},
+	{"trendmicro", "Trend Micro"},
+	{"sophos", "Sophos"},
+	{"forcepoint", "Forcepoint"},
+	{"zscaler", "Zscaler"},
+	{"symantec", "Symantec"},
+	{"fireeye", "Trellix"},
+	{"kaspersky", "Kaspersky"},
+	{"safelinks", "Microsoft"},
+	{"ms-office", "Microsoft Office"},
+	{"microsoft office", "Microsoft Office"},
+	{"googleimageproxy", "Google"},
+	{"hornetsecurity", "Hornetsecurity"},
+	{"avanan", "Check Point"},
+	{"fortinet", "Fortinet"},
+	{"cloudmark", "Cloudmark"},
+	{"vipre", "VIPRE"},
 }
 
 func program(agent string) bool {

@@ -111,10 +111,27 @@ func movedTo(text string) string {
 
 // lists are block lists by a part of how they are named, with their names.
 var lists = [][2]string{
-	{"spamhaus", "Spamhaus"}, {"spamcop", "SpamCop"}, {"barracuda", "Barracuda"}, {"sorbs", "SORBS"}, {"uceprotect", "UCEPROTECT"},
-	{"invaluement", "invaluement"}, {"abuseat", "CBL"}, {"senderscore", "Sender Score"}, {"senderbase", "Cisco Talos"}, {"talos", "Cisco Talos"},
-	{"uribl", "URIBL"}, {"surbl", "SURBL"}, {"mailspike", "Mailspike"}, {"psbl", "PSBL"}, {"0spam", "0spam"}, {"manitu", "NiX Spam"},
-	{"s3140", "Microsoft"}, {"s3150", "Microsoft"}, {"proofpoint", "Proofpoint"}, {"cloudmark", "Cloudmark"}, {"mimecast", "Mimecast"},
+	{"spamhaus", "Spamhaus"},
+	{"spamcop", "SpamCop"},
+	{"barracuda", "Barracuda"},
+	{"sorbs", "SORBS"},
+	{"uceprotect", "UCEPROTECT"},
+	{"invaluement", "invaluement"},
+	{"abuseat", "CBL"},
+	{"senderscore", "Sender Score"},
+	{"senderbase", "Cisco Talos"},
+	{"talos", "Cisco Talos"},
+	{"uribl", "URIBL"},
+	{"surbl", "SURBL"},
+	{"mailspike", "Mailspike"},
+	{"psbl", "PSBL"},
+	{"0spam", "0spam"},
+	{"manitu", "NiX Spam"},
+	{"s3140", "Microsoft"},
+	{"s3150", "Microsoft"},
+	{"proofpoint", "Proofpoint"},
+	{"cloudmark", "Cloudmark"},
+	{"mimecast", "Mimecast"},
 }
 
 var listDomain = regexp.MustCompile(`(?:using|by|at|on|in|from) ([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})`)

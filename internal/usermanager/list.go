@@ -138,8 +138,10 @@ func (m *UserManager) rows(tx *db.Tx, actor access.Actor, env environment.Enviro
 	}
 	all := make([]Row, len(users))
 	for i, u := range users {
-		all[i] = Row{User: u, Self: u.ID == actor.User, Live: live[u.ID], Options: options(actor, env, u, live[u.ID]), Mail: mails[u.ID],
-			Diagnosis: told[u.ID].Diagnosis, Suppressed: told[u.ID].suppressed, Case: caseOf[u.ID]}
+		all[i] = Row{
+			User: u, Self: u.ID == actor.User, Live: live[u.ID], Options: options(actor, env, u, live[u.ID]), Mail: mails[u.ID],
+			Diagnosis: told[u.ID].Diagnosis, Suppressed: told[u.ID].suppressed, Case: caseOf[u.ID],
+		}
 	}
 	return all, nil
 }

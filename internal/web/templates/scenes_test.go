@@ -188,10 +188,14 @@ func userScenes() []scene {
 		Details: "550 5.1.1 no such user here", Class: "no-such-mailbox",
 	}
 	queue := NeedsHelp{Page: admin("needs-help"), People: []Stuck{
-		{UserRow: UserRow{ID: "u1", Name: "Jane Doe", Email: "jane@acme.example", Role: "Member", State: "Active", LastSignIn: ago(3 * day), Mail: MailHealth{ToneBad, "Mailbox full"},
-			Why: "Jane Doe’s mailbox has been full since 10:41. It must be cleared before mail can arrive.", Options: rowOptions()}, Since: ago(50 * time.Minute), Opened: "the mail is still waiting"},
-		{UserRow: UserRow{ID: "u2", Name: "Maximiliane Featherstonehaugh", Email: "maximiliane@acme.example", Role: "Member", State: "Active", Mail: MailHealth{ToneWait, "Never opened"},
-			Why: "Their server took it at 10:20; nobody has opened the link. It may be in spam or quarantine.", Options: rowOptions()}, Since: ago(20 * time.Minute), Opened: "asked three times and opened nothing"},
+		{UserRow: UserRow{
+			ID: "u1", Name: "Jane Doe", Email: "jane@acme.example", Role: "Member", State: "Active", LastSignIn: ago(3 * day), Mail: MailHealth{ToneBad, "Mailbox full"},
+			Why: "Jane Doe’s mailbox has been full since 10:41. It must be cleared before mail can arrive.", Options: rowOptions(),
+		}, Since: ago(50 * time.Minute), Opened: "the mail is still waiting"},
+		{UserRow: UserRow{
+			ID: "u2", Name: "Maximiliane Featherstonehaugh", Email: "maximiliane@acme.example", Role: "Member", State: "Active", Mail: MailHealth{ToneWait, "Never opened"},
+			Why: "Their server took it at 10:20; nobody has opened the link. It may be in spam or quarantine.", Options: rowOptions(),
+		}, Since: ago(20 * time.Minute), Opened: "asked three times and opened nothing"},
 	}}
 	quiet.Token, quiet.Links, quiet.Messages, quiet.Timeline, quiet.Diagnosis = TokenState{Why: "Jane has not asked for one in the last 24 hours."}, nil, nil, nil, Diagnosis{}
 	quiet.Filter, quiet.PendingEmail, quiet.Mail = "mail", "jane.doe@acme.example", MailHealth{ToneGood, "Mail fine"}

@@ -77,7 +77,7 @@ func (m *recoveryMetrics) took(until string, e audit.Event) bool {
 
 // mail counts a reset mail that a server took.
 func (m *recoveryMetrics) mail(kind mail.Kind, a relay.Attempt) {
-	if (kind == mail.Reset || kind == mail.ResetByAdmin) && a.Outcome == relay.Accepted {
+	if (kind == mail.Reset || kind == mail.ResetByAdmin || kind == mail.ResetAfterNotMe) && a.Outcome == relay.Accepted {
 		m.steps.WithLabelValues("accepted").Inc()
 	}
 }

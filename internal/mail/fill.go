@@ -28,9 +28,10 @@ var pages = parse()
 func parse() map[Kind]page {
 	all := make(map[Kind]page, len(Kinds))
 	for _, k := range Kinds {
-		// The reset mail is one mail; only its first sentence knows who asked.
+		// The reset mail is one mail; only its first and its last sentence know who
+		// had it sent.
 		file := "templates/" + string(k)
-		if k == ResetByAdmin {
+		if resets(k) {
 			file = "templates/" + string(Reset)
 		}
 		all[k] = page{
@@ -46,8 +47,11 @@ func base(file string) string { return file[strings.LastIndexByte(file, '/')+1:]
 // view is what templates see: fixed fields, no functions that reach anything else.
 type view struct {
 	Data
-	Subject string
-	ByAdmin bool
+	Subject    string
+	ByAdmin    bool
+	AfterNotMe bool
+	// Asked: the person is thought to have asked for it.
+	Asked bool
 }
 
 // When gives a time in full, for example "Tuesday 3 March 2026, 14:05 UTC".
@@ -85,7 +89,7 @@ func (v view) Sessions() string {
 
 // fill gives both parts with LF line ends; no HTML in the shortest form.
 func fill(k Kind, d Data) (string, string, error) {
-	v := view{Data: d, Subject: Subject(k, d.Environment), ByAdmin: k == ResetByAdmin}
+	v := view{Data: d, Subject: Subject(k, d.Environment), ByAdmin: k == ResetByAdmin, AfterNotMe: k == ResetAfterNotMe, Asked: k == Reset}
 	var plain, rich bytes.Buffer
 	if d.CodeOnly {
 		if err := codeOnly.Execute(&plain, v); err != nil {

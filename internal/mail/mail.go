@@ -22,6 +22,7 @@ type Kind string
 const (
 	Reset           Kind = "reset"            // the person asked for a new password
 	ResetByAdmin    Kind = "reset-by-admin"   // an administrator had the reset mail sent
+	ResetAfterNotMe Kind = "reset-not-me"     // the person said "This wasn't me" of a password that was set
 	AdminLink       Kind = "admin-link"       // an administrator made a link and carries it
 	PasswordChanged Kind = "password-changed" // a new password was set
 	Invitation      Kind = "invitation"       // somebody is invited to the environment
@@ -32,7 +33,7 @@ const (
 )
 
 // Kinds lists them all.
-var Kinds = []Kind{Reset, ResetByAdmin, AdminLink, PasswordChanged, Invitation, AddressConfirm, AddressChanged, NewSignIn, Digest}
+var Kinds = []Kind{Reset, ResetByAdmin, ResetAfterNotMe, AdminLink, PasswordChanged, Invitation, AddressConfirm, AddressChanged, NewSignIn, Digest}
 
 // Party is a sender or recipient.
 type Party struct{ Name, Address string }
@@ -102,7 +103,7 @@ func Render(k Kind, d Data) ([]byte, error) {
 func Subject(k Kind, environment string) string {
 	name := clean(environment)
 	switch k {
-	case Reset, ResetByAdmin:
+	case Reset, ResetByAdmin, ResetAfterNotMe:
 		return "Reset your password · " + name
 	case AdminLink:
 		return "An administrator made a password reset link for you · " + name
@@ -123,10 +124,14 @@ func Subject(k Kind, environment string) string {
 	}
 }
 
+// resets tells whether a kind is the reset mail, whoever had it sent.
+func resets(k Kind) bool { return k == Reset || k == ResetByAdmin || k == ResetAfterNotMe }
+
 // needs says what a kind cannot do without.
 var needs = map[Kind]struct{ link, notMe, addresses bool }{
 	Reset:           {link: true},
 	ResetByAdmin:    {link: true},
+	ResetAfterNotMe: {link: true},
 	AdminLink:       {notMe: true},
 	PasswordChanged: {notMe: true},
 	Invitation:      {link: true},
@@ -162,7 +167,7 @@ func check(k Kind, d Data) error {
 	if d.Code != "" && !code.MatchString(d.Code) {
 		return errors.New("the code is not 8 digits")
 	}
-	if d.CodeOnly && (d.Code == "" || k != Reset && k != ResetByAdmin) {
+	if d.CodeOnly && (d.Code == "" || !resets(k)) {
 		return errors.New("there is no code to send alone")
 	}
 	return checkLink("not-me link", d.NotMe, d.NotMeUntil, need.notMe)

@@ -58,7 +58,7 @@ func bare(k mail.Kind) mail.Data {
 	d.MoreStuck = 0
 	d.Code, d.By, d.Device, d.Network, d.SessionsEnded = "", "", "", "", 0
 	switch k {
-	case mail.Reset, mail.ResetByAdmin, mail.Invitation, mail.AddressConfirm:
+	case mail.Reset, mail.ResetByAdmin, mail.ResetAfterNotMe, mail.Invitation, mail.AddressConfirm:
 		d.NotMe, d.NotMeUntil = "", time.Time{}
 	default:
 		d.Link, d.Until = "", time.Time{}
@@ -115,7 +115,7 @@ func TestHeaderIsExactlyWhatWeMean(t *testing.T) {
 func TestLinkAndCodeStandAloneOnTheirLine(t *testing.T) {
 	t.Parallel()
 	for _, d := range []mail.Data{full(), func() mail.Data { d := full(); d.Environment = "Żółw & Söhne"; return d }()} {
-		for _, k := range []mail.Kind{mail.Reset, mail.ResetByAdmin} {
+		for _, k := range []mail.Kind{mail.Reset, mail.ResetByAdmin, mail.ResetAfterNotMe} {
 			raw := render(t, k, d)
 			lines := strings.Split(open(t, raw).text, "\n")
 			for _, alone := range []string{resetLink, notMeLink, "04711815"} {
@@ -323,7 +323,7 @@ func TestSameMessageGivesSameBytes(t *testing.T) {
 // TestTheShortestForm: a filter that refuses links and HTML finds neither.
 func TestTheShortestForm(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []mail.Kind{mail.Reset, mail.ResetByAdmin} {
+	for _, kind := range []mail.Kind{mail.Reset, mail.ResetByAdmin, mail.ResetAfterNotMe} {
 		for _, name := range []string{"Jane", "Jörg"} {
 			d := full()
 			d.CodeOnly, d.UserName = true, name

@@ -62,22 +62,32 @@ func ReadDetail(stored string) Detail {
 // ResetLink adds a mailed link to an open token and queues the mail: a reset
 // mail or, for an invited user, the invitation. By is zero when the user asked.
 func ResetLink(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration, by access.Actor) error {
-	return resetMail(tx, env, to, t, life, by, false)
+	return resetMail(tx, env, to, t, life, resetKind(by), by, false)
 }
 
 // ResetCode is ResetLink with the shortest mail there is: the code alone. An
 // invitation has no code and goes out as always.
 func ResetCode(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration, by access.Actor) error {
-	return resetMail(tx, env, to, t, life, by, true)
+	return resetMail(tx, env, to, t, life, resetKind(by), by, true)
 }
 
-func resetMail(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration, by access.Actor, short bool) error {
-	kind, channel := mail.Reset, token.Mail
-	switch {
-	case t.Purpose == secret.Invite:
+// AfterNotMe is ResetLink for somebody who said "This wasn't me" of a password
+// that was set: it begins with that.
+func AfterNotMe(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration) error {
+	return resetMail(tx, env, to, t, life, mail.ResetAfterNotMe, access.Actor{}, false)
+}
+
+func resetKind(by access.Actor) mail.Kind {
+	if by.Name != "" {
+		return mail.ResetByAdmin
+	}
+	return mail.Reset
+}
+
+func resetMail(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration, kind mail.Kind, by access.Actor, short bool) error {
+	channel := token.Mail
+	if t.Purpose == secret.Invite {
 		kind = mail.Invitation
-	case by.Name != "":
-		kind = mail.ResetByAdmin
 	}
 	if !t.Fresh {
 		mailed, err := token.WasMailed(tx, env, t.ID)

@@ -164,7 +164,11 @@ func shutOut(tx *db.Tx, env environment.Environment, u user.User, compromised, m
 	if u.State == user.Deactivated || !mailable {
 		return nil
 	}
-	return mailLink(tx, env, u, access.Actor{})
+	t, err := token.Open(tx, env.ID, u.ID, purpose(u))
+	if err != nil {
+		return err
+	}
+	return notice.AfterNotMe(tx, env.ID, to(u), t, life(env, u))
 }
 
 // undoAddress brings the old address back, or drops the change if it has not

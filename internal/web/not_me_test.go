@@ -75,7 +75,10 @@ func TestNotMeAfterTheLinkWasUsed(t *testing.T) {
 		require.False(t, isIn(thief))
 		require.False(t, mayLogIn(w, janeEmail, "the thief sets this one"))
 		require.False(t, mayLogIn(w, janeEmail, testkit.Passphrase), "the old one does not come back either")
-		fresh := w.Mail(janeEmail, "Reset your password").LinkTo("/reset-password/")
+		mailed := w.Mail(janeEmail, "Reset your password")
+		require.Contains(t, mailed.Text, "You said that it was not you.")
+		require.NotContains(t, mailed.Text, "Someone asked to reset", "nobody did")
+		fresh := mailed.LinkTo("/reset-password/")
 		require.Equal(t, http.StatusSeeOther, setPassword(w, fresh, "y", newPassphrase).Status)
 		require.True(t, mayLogIn(w, janeEmail, newPassphrase))
 

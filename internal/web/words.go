@@ -117,7 +117,7 @@ func channelWords(l token.Link) string {
 
 // mailWords are the kinds of mail in words.
 var mailWords = map[mail.Kind]string{
-	mail.Reset: "Reset mail", mail.ResetByAdmin: "Reset mail", mail.AdminLink: "Notice of an administrator’s link",
+	mail.Reset: "Reset mail", mail.ResetByAdmin: "Reset mail", mail.ResetAfterNotMe: "Reset mail", mail.AdminLink: "Notice of an administrator’s link",
 	mail.PasswordChanged: "Notice of the new password", mail.Invitation: "Invitation", mail.AddressConfirm: "Mail to confirm an address",
 	mail.AddressChanged: "Notice of the changed address", mail.NewSignIn: "Notice of a new sign-in",
 }

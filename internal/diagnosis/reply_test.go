@@ -94,6 +94,8 @@ func TestNoConfidentLies(t *testing.T) {
 	for _, text := range []string{
 		"550", "550 No", "550 5.0.0 Command rejected", "550 Requested action not taken: mailbox unavailable", "554 Transaction failed",
 		"550 5.7.1 Access denied", "550 Rejected", "550 not accepted", "550 5.1.1 blocked", "", " ", "\x00", "550 5.7.1 unknown client", "451 4.0.0 unknown",
+		"550 5.7.1 Too many invalid recipients from your host", "550 your domain does not exist", "550 5.1.8 domain login.test not found", "521 5.5.1 Protocol error",
+		"550 5.7.1 the recipient's policy blocks unknown senders", "553 5.1.8 sender's mailbox does not exist", "550 no mail from unknown hosts is accepted",
 	} {
 		for _, stage := range []string{"", "connect", "mail", "rcpt", "data"} {
 			require.NotEqual(t, FamilyAddress, Reply(Heard{Stage: stage, Text: text}).Class.Family(), "%s at %q", text, stage)

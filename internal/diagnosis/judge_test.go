@@ -81,7 +81,7 @@ func TestJudge(t *testing.T) {
 		"broken off after the data": {
 			Story{Mails: []Mail{func() Mail { m := deferred("1", 0, Unreachable, 12); m.UnknownOutcome = true; return m }()}},
 			1, Unreachable, false, 0,
-			"The mail server of corp.test broke off at 10:00; it may have taken the mail: let Kim Doe look first.",
+			"The connection broke at 10:00, just when the mail was handed over; it may have arrived: let Kim Doe look first.",
 		},
 		"no such mailbox":     {Story{Mails: []Mail{refused("1", 0, NoSuchMailbox, true)}, Guess: "kim@corp.example"}, 1, NoSuchMailbox, true, 0, "corp.test says there is no mailbox kim@corp.test. Did you mean kim@corp.example?"},
 		"an answer not known": {Story{Mails: []Mail{refused("1", 0, Unknown, false)}}, 1, Unknown, false, 0, "The mail server of corp.test answered: “550 no”. We do not know this answer."},

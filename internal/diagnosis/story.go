@@ -73,8 +73,8 @@ type Mail struct {
 	// UnknownOutcome: the connection broke after the end of the data, so the
 	// server may have taken it.
 	UnknownOutcome bool
-	// Ours: our own relay said it before the recipient was named, so it tells nothing
-	// about the recipient's server.
+	// Ours: our own relay said it before the recipient was named, or fell silent, so
+	// it tells nothing about the recipient's server.
 	Ours bool
 
 	Reports []Report // in any order

@@ -136,7 +136,7 @@ var sentences = map[Class]func(Facts) string{
 	},
 	Unreachable: func(f Facts) string {
 		if f.MayHave {
-			return fmt.Sprintf("The mail server of %s broke off%s; it may have taken the mail: let %s look first.", f.domain(), f.when(" at ", f.Since), f.Name)
+			return fmt.Sprintf("The connection broke%s, just when the mail was handed over; it may have arrived: let %s look first.", f.when(" at ", f.Since), f.Name)
 		}
 		return "The mail server of " + f.domain() + " has not answered" + f.when(" since ", f.Since) + f.again() + "."
 	},

@@ -13,6 +13,7 @@ type Last struct {
 	At      time.Time  `db:"at"`
 	Server  string     `db:"server"`
 	Stage   string     `db:"stage"` // the step of the last word
+	Code    int        `db:"code"`  // 0: there was no answer
 	Reply   string     `db:"reply"`
 	Outcome string     `db:"outcome"` // a relay.Outcome
 	Class   string     `db:"class"`   // a diagnosis.Class, "" for an acceptance
@@ -22,7 +23,7 @@ type Last struct {
 // LastAttempts gives the newest attempt of each of these messages.
 func LastAttempts(tx *db.Tx, env id.Environment, messages []id.Message) (map[id.Message]Last, error) {
 	in, args := db.Among([]any{env}, messages)
-	found, err := db.All[Last](tx, `SELECT a.message, a.at, a.server, a.stage, a.reply, a.outcome, a.class, a.hard FROM attempts a
+	found, err := db.All[Last](tx, `SELECT a.message, a.at, a.server, a.stage, a.code, a.reply, a.outcome, a.class, a.hard FROM attempts a
 		WHERE a.environment_id = $1 AND a.message IN (`+in+`) AND a.number = (
 			SELECT max(b.number) FROM attempts b WHERE b.environment_id = a.environment_id AND b.message = a.message)`, args...)
 	last := make(map[id.Message]Last, len(found))

@@ -1,5 +1,6 @@
 // Package cases holds the people whose recovery is stuck: the administrators'
-// queue. A case opens by itself and goes when the person is back in.
+// queue. A case opens by itself and goes when the person is back in, when what it
+// waited for has come, or when nobody has seen to it for a month.
 package cases
 
 import (
@@ -28,11 +29,19 @@ type Case struct {
 	Why   Why       `db:"why"`
 }
 
-// Open puts a user in the queue; one who stands there already stays where they are.
-func Open(tx *db.Tx, env id.Environment, user id.User, why Why) (bool, error) {
-	n, err := tx.Exec(`INSERT INTO cases (environment_id, user_id, since, why) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (environment_id, user_id) DO NOTHING`, env, user, tx.Now(), why)
-	return n == 1, err
+// Open puts a user in the queue; one who stands there already stays where they
+// are. Any reason takes the place of a mail that waits: that one may go by itself.
+func Open(tx *db.Tx, env id.Environment, user id.User, why Why) error {
+	_, err := tx.Exec(`INSERT INTO cases (environment_id, user_id, since, why) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (environment_id, user_id) DO UPDATE SET why = excluded.why WHERE cases.why = $5`, env, user, tx.Now(), why, Waiting)
+	return err
+}
+
+// Arrived takes a user out of the queue who stands there only because a mail
+// waited: one was taken.
+func Arrived(tx *db.Tx, env id.Environment, user id.User) error {
+	_, err := tx.Exec("DELETE FROM cases WHERE environment_id = $1 AND user_id = $2 AND why = $3", env, user, Waiting)
+	return err
 }
 
 // Close takes a user out of the queue; false if they were not in it.
@@ -67,8 +76,13 @@ func whose(membersOnly bool) string {
 	return ""
 }
 
-// Forget takes those out of the queue who have stood there since before a time:
-// nobody will help them any more.
-func Forget(tx *db.Tx, env id.Environment, before time.Time) (int64, error) {
-	return tx.Exec("DELETE FROM cases WHERE environment_id = $1 AND since < $2", env, before)
+// keep is how long somebody stands in the queue: links and codes are long dead
+// by then, and whoever still cannot sign in asks again.
+const keep = 30 * 24 * time.Hour
+
+// Forget takes up to limit people out of the queue who have stood there for a
+// month, and tells how many.
+func Forget(tx *db.Tx, env id.Environment, limit int) (int64, error) {
+	return tx.Exec(`DELETE FROM cases WHERE environment_id = $1 AND user_id IN (
+		SELECT user_id FROM cases WHERE environment_id = $1 AND since < $2 LIMIT $3)`, env, tx.Now().Add(-keep), limit)
 }

@@ -46,16 +46,35 @@ func stopMail(tx *db.Tx, env id.Environment, m outbox.Message, f diagnosis.Findi
 // needsHelp puts the reader of a recovery mail in the administrators' queue,
 // as long as the mail's token is neither used nor revoked.
 func needsHelp(tx *db.Tx, env id.Environment, m outbox.Message, why cases.Why) error {
+	recovers, err := waitedFor(tx, env, m)
+	if err != nil || !recovers {
+		return err
+	}
+	return cases.Open(tx, env, m.User, why)
+}
+
+// waitedFor tells whether a mail still lets its reader set a password.
+func waitedFor(tx *db.Tx, env id.Environment, m outbox.Message) (bool, error) {
 	if m.Link == "" {
-		return nil
+		return false, nil
 	}
 	t, _, err := token.Find(tx, env, m.Link)
 	if errors.Is(err, db.ErrNone) { // a link to confirm an address belongs to no token
-		return nil
+		return false, nil
 	}
-	if err != nil || !t.UsedAt.IsZero() || !t.RevokedAt.IsZero() {
+	return err == nil && t.UsedAt.IsZero() && t.RevokedAt.IsZero(), err
+}
+
+// arrived ends the waiting of a mail's reader: a server took the mail. Where one
+// behind it was said to wait still, that server's word is not enough.
+func arrived(tx *db.Tx, env id.Environment, m outbox.Message) error {
+	recovers, err := waitedFor(tx, env, m)
+	if err != nil || !recovers {
 		return err
 	}
-	_, err = cases.Open(tx, env, m.User, why)
-	return err
+	waits, err := outbox.DelayedBehind(tx, env, m.User, tx.Now().Add(-believedFor))
+	if err != nil || waits {
+		return err
+	}
+	return cases.Arrived(tx, env, m.User)
 }

@@ -110,6 +110,11 @@ func clipped(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxNam
 // did arrive: what comes back then is about a copy or a forward.
 func heed(tx *db.Tx, env id.Environment, m outbox.Message, n news) error {
 	switch dsn.Kind(n.report.Kind) {
+	case dsn.Delivered:
+		if recovers, err := waitedFor(tx, env, m); err != nil || !recovers {
+			return err
+		}
+		return cases.Arrived(tx, env, m.User)
 	case dsn.Complaint:
 		if err := stopMail(tx, env, m, n.found, n.provider); err != nil {
 			return err

@@ -176,6 +176,8 @@ func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts 
 // follow draws the consequences for the address and the person.
 func follow(tx *db.Tx, env id.Environment, m outbox.Message, v verdict) error {
 	switch v.state {
+	case outbox.Sent:
+		return arrived(tx, env, m)
 	case outbox.Held:
 		return needsHelp(tx, env, m, cases.Stopped)
 	case outbox.Refused:

@@ -52,6 +52,14 @@ func Reports(tx *db.Tx, env id.Environment, messages []id.Message) ([]Report, er
 	return db.All[Report](tx, "SELECT "+reportColumns+" FROM reports WHERE environment_id = $1 AND message IN ("+in+") ORDER BY message, at, id", args...)
 }
 
+// DelayedBehind tells whether a server that took a mail of the user's has said
+// since a time that it waits there, and nobody that it was delivered.
+func DelayedBehind(tx *db.Tx, env id.Environment, user id.User, since time.Time) (bool, error) {
+	n, err := db.One[int](tx, `SELECT count(*) FROM reports d WHERE d.environment_id = $1 AND d.user_id = $2 AND d.at > $3 AND d.kind = 'delay'
+		AND NOT EXISTS (SELECT 1 FROM reports e WHERE e.environment_id = d.environment_id AND e.message = d.message AND e.kind = 'delivered')`, env, user, since)
+	return n > 0, err
+}
+
 // A message with the environment it belongs to.
 type placed struct {
 	Environment id.Environment `db:"environment_id"`

@@ -138,8 +138,7 @@ func stuckIfAskedOften(tx *db.Tx, env environment.Environment, u user.User) erro
 	if err != nil || slices.ContainsFunc(live.Links, func(l token.Link) bool { return !l.OpenedAt.IsZero() }) {
 		return err
 	}
-	_, err = cases.Open(tx, env.ID, u.ID, cases.NeverOpened)
-	return err
+	return cases.Open(tx, env.ID, u.ID, cases.NeverOpened)
 }
 
 // outcome says what becomes of a request; u is zero if nobody has the address.

@@ -4,12 +4,16 @@ import (
 	"context"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/approval"
+	"github.com/sparekey/sparekey/internal/cases"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/help"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/session"
+	"github.com/sparekey/sparekey/internal/suppression"
 	"github.com/sparekey/sparekey/internal/throttle"
 	"github.com/sparekey/sparekey/internal/token"
 )
@@ -22,7 +26,7 @@ const (
 )
 
 var forgets = []func(*db.Tx, id.Environment, int) (int64, error){
-	throttle.Forget, session.Forget, recovery.Forget, outbox.Forget, token.Forget,
+	throttle.Forget, session.Forget, recovery.Forget, outbox.Forget, token.Forget, cases.Forget, suppression.Forget, approval.Forget, help.Forget,
 }
 
 // tidy runs until ctx ends. Several nodes may do it at once.

@@ -104,3 +104,12 @@ func Answer(tx *db.Tx, env id.Environment, actor access.Actor, which id.Approval
 	}
 	return a, audit.Record(tx, env, audit.Event{Kind: kind, User: a.User, Actor: actor, Detail: audit.Detail{"why": "asked by " + a.AskedByName}})
 }
+
+// keep is how long questions and answers are remembered; the events stay.
+const keep = 90 * 24 * time.Hour
+
+// Forget removes up to limit old questions, and tells how many.
+func Forget(tx *db.Tx, env id.Environment, limit int) (int64, error) {
+	return tx.Exec(`DELETE FROM approvals WHERE environment_id = $1 AND id IN (
+		SELECT id FROM approvals WHERE environment_id = $1 AND asked_at < $2 LIMIT $3)`, env, tx.Now().Add(-keep), limit)
+}

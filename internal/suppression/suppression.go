@@ -45,6 +45,19 @@ func Among(tx *db.Tx, env id.Environment, addressKeys []string) ([]Entry, error)
 	return db.All[Entry](tx, "SELECT "+columns+" FROM suppressions WHERE environment_id = $1 AND address_key IN ("+in+")", args...)
 }
 
+// keep is how long an address that is no user's is remembered: somebody made
+// anew with it within a month is not written to in vain.
+const keep = 30 * 24 * time.Hour
+
+// Forget removes up to limit entries whose address is nobody's any more, and
+// tells how many. A user's stays until somebody clears it.
+func Forget(tx *db.Tx, env id.Environment, limit int) (int64, error) {
+	return tx.Exec(`DELETE FROM suppressions WHERE environment_id = $1 AND address_key IN (
+		SELECT s.address_key FROM suppressions s WHERE s.environment_id = $1 AND s.since < $2 AND NOT EXISTS (
+			SELECT 1 FROM users u WHERE u.environment_id = s.environment_id AND u.email_key = s.address_key) LIMIT $3)`,
+		env, tx.Now().Add(-keep), limit)
+}
+
 // Clear allows mail again; false if it was allowed.
 func Clear(tx *db.Tx, env id.Environment, addressKey string) (bool, error) {
 	n, err := tx.Exec("DELETE FROM suppressions WHERE environment_id = $1 AND address_key = $2", env, addressKey)

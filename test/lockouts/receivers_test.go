@@ -51,6 +51,7 @@ var receivers = []lockout{
 	refusal("An answer nobody has seen before", reply(550, "", "Our dog ate it"),
 		"The mail server of acme.example answered: “550 Our dog ate it”. We do not know this answer."),
 	{Cause: "A filter stops mail with a link in it", Run: func(s *scene) {
+		s.Clock.Freeze() // the code alone follows within seconds
 		s.stopsMailsWith("/reset-password/", reply(554, "5.7.1", "Message rejected: it contains a URL that is classified as spam"))
 		s.asks()
 		s.readsTheWaitingPage()
@@ -60,6 +61,7 @@ var receivers = []lockout{
 		s.isIn()
 	}},
 	{Cause: "A filter stops every mail of ours", Run: func(s *scene) {
+		s.Clock.Freeze()
 		s.stopsMailsWith("", reply(554, "5.7.1", "Message identified as SPAM"))
 		s.asks()
 		s.readsTheWaitingPage()
@@ -78,6 +80,7 @@ var receivers = []lockout{
 		s.isIn()
 	}},
 	{Cause: "The receiver finds the mail too large", Run: func(s *scene) {
+		s.Clock.Freeze() // the code alone follows within seconds
 		s.stopsMailsWith("/reset-password/", reply(552, "5.3.4", "Message size exceeds fixed maximum message size"))
 		s.asks()
 		s.readsTheWaitingPage()

@@ -12,9 +12,11 @@ import (
 	"github.com/sparekey/sparekey/internal/testkit"
 )
 
+const month = `(?:January|February|March|April|May|June|July|August|September|October|November|December)`
+
 var (
 	timeElement = regexp.MustCompile(`(?s)<time[^>]*>.*?</time>`)
-	timeWritten = regexp.MustCompile(`\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December)(?: \d{4})?(?: at)? \d\d:\d\d [A-Z]{3}`)
+	timeWritten = regexp.MustCompile(`(?:\d{1,2} ` + month + `(?: \d{4})?(?: at|,)? )?\d\d:\d\d [A-Z]{3,4}(?: on \d{1,2} ` + month + `)?`)
 	caseWritten = regexp.MustCompile(`Case ([0-9A-HJKMNP-TV-Z]{6})\b`)
 )
 

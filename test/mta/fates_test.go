@@ -32,8 +32,6 @@ type observed struct {
 	settled bool
 }
 
-func (f *fate) domain() string { return f.address[strings.IndexByte(f.address, '@')+1:] }
-
 // see notes what stands beside the user now.
 func (f *fate) see(s shown) {
 	f.last = s

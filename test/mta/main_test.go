@@ -59,7 +59,7 @@ func outside() (int, error) {
 			return 0, err
 		}
 	}
-	w := world.World{Servers: world.Few(), Lifetime: 24 * time.Second, Warn: 9 * time.Second, Grey: 4 * time.Second}
+	w := world.World{Servers: world.Few(), Lifetime: 30 * time.Second, Warn: 8 * time.Second, Grey: 4 * time.Second}
 	if *whole {
 		w = world.World{Servers: world.All(), Lifetime: 60 * time.Second, Warn: 20 * time.Second, Grey: 10 * time.Second}
 	}

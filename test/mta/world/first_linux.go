@@ -19,7 +19,7 @@ import (
 // patience bounds how long servers may take to start, and startPause lies
 // between two looks.
 const (
-	patience   = 45 * time.Second
+	patience   = 90 * time.Second
 	startPause = 100 * time.Millisecond
 )
 
@@ -34,18 +34,41 @@ func first() error {
 		return err
 	}
 	// From here on this process waits for every child there is: no exec.Cmd.
-	ended := make(chan child, 16)
+	ended := make(chan child)
 	go reap(ended)
-	for _, name := range w.Servers {
-		if _, err := spawn("/usr/sbin/chroot", []string{rootOf(name), "/bin/sh", "-e", "/start"}, serverEnviron, filepath.Join(Folder(), "starts")); err != nil {
-			return fmt.Errorf("start %s: %w", name, err)
-		}
-	}
-	if err := w.answers(); err != nil {
-		said, _ := os.ReadFile(filepath.Join(Folder(), "starts"))
-		return fmt.Errorf("%w\n%s\n%s", err, said, Log(""))
+	if err := w.start(ended); err != nil {
+		said, _ := os.ReadFile(says())
+		return fmt.Errorf("%w\n%s\n%s", err, said, tail(Log("")))
 	}
 	return inside(ended)
+}
+
+// says is where what the servers print goes.
+func says() string { return filepath.Join(Folder(), "starts") }
+
+// start starts the servers and waits until all their doors are open, or one of
+// them failed.
+func (w World) start(ended <-chan child) error {
+	names := map[int]string{}
+	for _, name := range w.Servers {
+		pid, err := spawn("/usr/sbin/chroot", rootOf(name), "/bin/sh", "-e", "/start")
+		if err != nil {
+			return fmt.Errorf("start %s: %w", name, err)
+		}
+		names[pid] = name
+	}
+	open := make(chan error, 1)
+	go func() { open <- w.answers() }()
+	for {
+		select {
+		case c := <-ended:
+			if name := names[c.pid]; name != "" && exitStatus(c.status) != 0 {
+				return fmt.Errorf("%s did not start: exit status %d", name, exitStatus(c.status))
+			}
+		case err := <-open:
+			return err
+		}
+	}
 }
 
 // child is a process that ended.
@@ -69,9 +92,9 @@ func reap(ended chan<- child) {
 	}
 }
 
-// spawn starts a program whose end reap sees; what it says goes to a file.
-func spawn(path string, args, environ []string, says string) (int, error) {
-	out, err := os.OpenFile(says, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+// spawn starts a program of a server, whose end reap sees.
+func spawn(path string, args ...string) (int, error) {
+	out, err := os.OpenFile(says(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return 0, err
 	}
@@ -82,7 +105,7 @@ func spawn(path string, args, environ []string, says string) (int, error) {
 	}
 	defer func() { _ = in.Close() }()
 	return syscall.ForkExec(path, append([]string{path}, args...), &syscall.ProcAttr{
-		Env: environ, Files: []uintptr{in.Fd(), out.Fd(), out.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Env: serverEnviron, Files: []uintptr{in.Fd(), out.Fd(), out.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 }
 
@@ -235,8 +258,9 @@ func (w World) answers() error {
 
 func opens(door string, deadline time.Time) bool {
 	host, port, _ := net.SplitHostPort(door)
+	dialer := net.Dialer{Timeout: time.Second}
 	for time.Now().Before(deadline) {
-		c, err := net.DialTimeout("tcp", net.JoinHostPort(hosts[host], port), time.Second)
+		c, err := dialer.DialContext(context.Background(), "tcp", net.JoinHostPort(hosts[host], port))
 		if err == nil {
 			return c.Close() == nil
 		}

@@ -2,6 +2,7 @@ package world
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,6 +36,9 @@ var images = map[string]string{
 }
 
 const base = "base"
+
+// imagePatience bounds how long an image may take.
+const imagePatience = 10 * time.Minute
 
 // Variables of the stage that makes an image.
 const (
@@ -124,32 +129,34 @@ func buildImage() error {
 	}
 	made := imageFolder(folder, name)
 	unfinished := made + "-unfinished"
-	make := buildServers
+	build := buildServers
 	if name == base {
-		make = buildBase
+		build = buildBase
 	}
-	if err := make(folder, name, unfinished); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), imagePatience)
+	defer cancel()
+	if err := build(ctx, folder, name, unfinished); err != nil {
 		return err
 	}
 	return os.Rename(unfinished, made)
 }
 
-func buildBase(_, _, target string) error {
+func buildBase(ctx context.Context, _, _, target string) error {
 	if _, err := exec.LookPath("debootstrap"); err != nil {
 		return errors.New("debootstrap is not installed; on Debian: apt-get install debootstrap")
 	}
-	if err := quietly(exec.Command("debootstrap", "--variant=minbase", suite, target, mirror)); err != nil {
+	if err := quietly(exec.CommandContext(ctx, "debootstrap", "--variant=minbase", suite, target, mirror)); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(target, "usr/sbin/policy-rc.d"), []byte("#!/bin/sh\nexit 101\n"), 0o755); err != nil { //nolint:gosec // it is run: nothing is started while packages are installed
 		return err
 	}
-	return quietly(exec.Command("chroot", target, "apt-get", "update"))
+	return quietly(exec.CommandContext(ctx, "chroot", target, "apt-get", "update"))
 }
 
 // buildServers installs in memory, since an overlay writes to some file systems
 // only, and copies what is new.
-func buildServers(cache, name, target string) error {
+func buildServers(ctx context.Context, cache, name, target string) error {
 	if err := os.MkdirAll(target, 0o755); err != nil { //nolint:gosec // servers that are not root read from it
 		return err
 	}
@@ -163,7 +170,7 @@ func buildServers(cache, name, target string) error {
 	if err := mountDevices(filepath.Join(root, "dev")); err != nil {
 		return err
 	}
-	install := exec.Command("chroot", append([]string{root, "apt-get", "install", "-y", "--no-install-recommends"}, strings.Fields(images[name])...)...)
+	install := exec.CommandContext(ctx, "chroot", append([]string{root, "apt-get", "install", "-y", "--no-install-recommends"}, strings.Fields(images[name])...)...)
 	install.Env = append(serverEnviron, "DEBIAN_FRONTEND=noninteractive")
 	if err := quietly(install); err != nil {
 		return err
@@ -173,7 +180,7 @@ func buildServers(cache, name, target string) error {
 	}
 	// The memory hides the folder of the same name; by another way it is reached.
 	behind := filepath.Join(filepath.Dir(target), "copy-"+name)
-	if err := quietly(exec.Command("cp", "-a", filepath.Join(target, name, upper), behind)); err != nil {
+	if err := quietly(exec.CommandContext(ctx, "cp", "-a", filepath.Join(target, name, upper), behind)); err != nil {
 		return err
 	}
 	if err := unix.Unmount(target, unix.MNT_DETACH); err != nil {

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,14 +91,15 @@ func Run(w World) (status int, err error) {
 
 // asRoot runs this program once more through sudo, if that asks for no password.
 func asRoot() (int, error) {
-	if exec.Command("sudo", "-n", "true").Run() != nil {
+	ctx := context.Background() // the tests inside have their own patience
+	if exec.CommandContext(ctx, "sudo", "-n", "true").Run() != nil {
 		return 0, errors.New("they need root, for namespaces of their own. Run the tests as root, or as somebody who may use sudo without a password; go test -short leaves them out")
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
 	}
-	c := exec.Command("sudo", append([]string{"-n", "--preserve-env", self}, os.Args[1:]...)...)
+	c := exec.CommandContext(ctx, "sudo", append([]string{"-n", "--preserve-env", self}, os.Args[1:]...)...)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err = c.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
@@ -111,7 +113,7 @@ func asRoot() (int, error) {
 func again(stage string, namespaces uintptr, environ ...string) error {
 	runtime.LockOSThread() // the signal comes with the end of the thread that started it
 	defer runtime.UnlockOSThread()
-	c := exec.Command("/proc/self/exe", os.Args[1:]...)
+	c := exec.CommandContext(context.Background(), "/proc/self/exe", os.Args[1:]...)
 	c.Env = append(append(os.Environ(), stageVariable+"="+stage), environ...)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: syscall.SIGKILL}

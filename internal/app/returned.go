@@ -8,10 +8,13 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/alarm"
+	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/mailevent"
 	"github.com/sparekey/sparekey/internal/returns"
+	"github.com/sparekey/sparekey/internal/throttle"
 )
 
 // graceForReturned is how long a server that brings returned mail may go on at
@@ -53,13 +56,26 @@ func (s *Server) forgedReturns(int) {
 func providers(c *Core) (map[string]mailevent.Source, error) {
 	all := map[string]mailevent.Source{}
 	for _, e := range c.Config.MailEvents {
-		source, err := mailevent.New(e.Provider, e.Proof, fetch)
+		source, err := mailevent.New(e.Provider, e.Proof, fetch, once(c.DB))
 		if err != nil {
 			return nil, err
 		}
 		all[e.Provider] = source
 	}
 	return all, nil
+}
+
+// once remembers proofs in the database, so that one which was used at another
+// node is known here.
+func once(d *db.DB) mailevent.Once {
+	return func(ctx context.Context, proof, words string, until time.Time) (bool, error) {
+		first := false
+		err := d.Update(ctx, func(tx *db.Tx) (err error) {
+			first, err = throttle.Once(tx, id.OperatorEnvironment, "mail-event:"+proof, words, until)
+			return err
+		})
+		return first, err
+	}
 }
 
 const (

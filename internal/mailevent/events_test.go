@@ -173,7 +173,7 @@ func FuzzEvents(f *testing.F) {
 				return p.Read(t.Context(), Post{Header: map[string][]string{PostmarkToken: {"t"}}, Body: []byte(text)}, now)
 			},
 			func() ([]Event, error) {
-				return newMailgun("k").Read(t.Context(), gunPost(t, "k", "token", now, text), now)
+				return mailgun{key: []byte("k"), once: memory(now)}.Read(t.Context(), gunPost(t, "k", "token", now, text), now)
 			},
 		} {
 			events, err := read()

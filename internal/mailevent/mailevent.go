@@ -69,15 +69,20 @@ var (
 // Fetch reads a small document by https. It follows no redirection.
 type Fetch func(ctx context.Context, url string) ([]byte, error)
 
+// Once tells whether a proof may be believed: it is new, or it comes with the same
+// words again, as after an answer that got lost. It is remembered until a time, by
+// all nodes.
+type Once func(ctx context.Context, proof, words string, until time.Time) (bool, error)
+
 // Source is one provider that may post events.
 type Source interface {
 	// Read proves a request and gives its events, none if it tells nothing of use.
-	// Its errors are the ones above, or those of Fetch.
+	// Its errors are the ones above, or those of Fetch and Once.
 	Read(ctx context.Context, p Post, now time.Time) ([]Event, error)
 }
 
 // New gives the source of a provider. The proof is as in config.MailEvent.
-func New(provider, proof string, fetch Fetch) (Source, error) {
+func New(provider, proof string, fetch Fetch, once Once) (Source, error) {
 	switch provider {
 	case SES:
 		return newSES(proof, fetch), nil
@@ -86,7 +91,7 @@ func New(provider, proof string, fetch Fetch) (Source, error) {
 	case SendGrid:
 		return newSendGrid(proof)
 	case Mailgun:
-		return newMailgun(proof), nil
+		return mailgun{key: []byte(proof), once: once}, nil
 	default:
 		return nil, fmt.Errorf("no such mail provider: %q", provider)
 	}

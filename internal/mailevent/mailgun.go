@@ -9,7 +9,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/diagnosis"
@@ -20,27 +19,14 @@ const (
 	// mailgunOld is how old a request may be. Its signature does not cover what
 	// it says, so a token that was seen must not come again within that time.
 	mailgunOld = 15 * time.Minute
-	// maxTokens bounds what is remembered; whoever fills it knows the key.
-	maxTokens = 100_000
+	// mailgunKept is how long a token is remembered; clocks differ.
+	mailgunKept = 2 * mailgunOld
 )
 
 // mailgun reads the events of Mailgun, signed with an HMAC over a time and a token.
 type mailgun struct {
-	key []byte
-
-	mu   sync.Mutex
-	seen map[[sha256.Size]byte]seen // by the token's hash
-	last time.Time                  // when old ones were forgotten
-}
-
-// seen is a token that came before, with what it signed then.
-type seen struct {
-	at   time.Time
-	body [sha256.Size]byte
-}
-
-func newMailgun(key string) *mailgun {
-	return &mailgun{key: []byte(key), seen: map[[sha256.Size]byte]seen{}}
+	key  []byte
+	once Once
 }
 
 type mailgunPost struct {
@@ -52,7 +38,7 @@ type mailgunPost struct {
 	Event mailgunNews `json:"event-data"`
 }
 
-func (m *mailgun) Read(_ context.Context, p Post, now time.Time) ([]Event, error) {
+func (m mailgun) Read(ctx context.Context, p Post, now time.Time) ([]Event, error) {
 	var post mailgunPost
 	if err := json.Unmarshal(p.Body, &post); err != nil {
 		return nil, ErrUnproven
@@ -68,38 +54,17 @@ func (m *mailgun) Read(_ context.Context, p Post, now time.Time) ([]Event, error
 	if !hmac.Equal(h.Sum(nil), given) {
 		return nil, ErrUnproven
 	}
-	if !m.first(s.Token, p.Body, now) {
+	token, body := sha256.Sum256([]byte(s.Token)), sha256.Sum256(p.Body)
+	switch first, err := m.once(ctx, Mailgun+":"+hex.EncodeToString(token[:]), hex.EncodeToString(body[:]), now.Add(mailgunKept)); {
+	case err != nil:
+		return nil, err
+	case !first:
 		return nil, ErrReplayed
 	}
 	if e, ok := post.Event.event(); ok {
 		return []Event{e}, nil
 	}
 	return nil, nil
-}
-
-// first tells whether a token may be believed: it is new, or it comes with the
-// same words again, as after an answer that got lost.
-func (m *mailgun) first(token string, body []byte, now time.Time) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if now.Sub(m.last) > time.Minute || len(m.seen) >= maxTokens {
-		m.last = now
-		for k, s := range m.seen {
-			if now.Sub(s.at) > 2*mailgunOld {
-				delete(m.seen, k)
-			}
-		}
-	}
-	k, b := sha256.Sum256([]byte(token)), sha256.Sum256(body)
-	before, ok := m.seen[k]
-	if ok {
-		return before.body == b
-	}
-	if len(m.seen) >= maxTokens {
-		return false
-	}
-	m.seen[k] = seen{at: now, body: b}
-	return true
 }
 
 type mailgunNews struct {

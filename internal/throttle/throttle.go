@@ -80,6 +80,14 @@ func GiveBack(tx *db.Tx, env id.Environment, subject string) error {
 	return err
 }
 
+// Once tells whether a subject may be used: for the first time since it was
+// forgotten, or again with the same words, as after an answer that got lost.
+func Once(tx *db.Tx, env id.Environment, subject, words string, until time.Time) (bool, error) {
+	kept, err := db.One[string](tx, `INSERT INTO used_once (environment_id, subject, words, ends_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (environment_id, subject) DO UPDATE SET words = used_once.words RETURNING words`, env, subject, words, until)
+	return kept == words, err
+}
+
 // Lift forgets the tries of a subject.
 func Lift(tx *db.Tx, env id.Environment, subject string) error {
 	_, err := tx.Exec("DELETE FROM throttle WHERE environment_id = $1 AND subject = $2", env, subject)
@@ -93,9 +101,16 @@ func LiftAll(tx *db.Tx, env id.Environment, prefix string) error {
 	return err
 }
 
-// Forget removes up to limit counters whose window has ended, and tells how many.
+// Forget removes up to limit counters, and as much of what was used once, whose
+// time has ended, and tells how many of the more frequent.
 func Forget(tx *db.Tx, env id.Environment, limit int) (int64, error) {
-	return tx.Exec(`DELETE FROM throttle WHERE environment_id = $1 AND subject IN (
+	used, err := tx.Exec(`DELETE FROM used_once WHERE environment_id = $1 AND subject IN (
+		SELECT subject FROM used_once WHERE environment_id = $1 AND ends_at <= $2 LIMIT $3)`, env, tx.Now(), limit)
+	if err != nil {
+		return 0, err
+	}
+	n, err := tx.Exec(`DELETE FROM throttle WHERE environment_id = $1 AND subject IN (
 		SELECT subject FROM throttle WHERE environment_id = $1 AND ends_at <= $2 AND (blocked_until IS NULL OR blocked_until <= $2) LIMIT $3)`,
 		env, tx.Now(), limit)
+	return max(n, used), err
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sparekey/sparekey/internal/app"
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/testkit"
@@ -89,6 +91,26 @@ func TestAProviderReportsABounce(t *testing.T) {
 		status, _ = post(w, "mailgun", gun(w, "t1", strings.Replace(failed, "e1", "e9", 1)))
 		require.Equal(t, http.StatusOK, status, "a replayed token with other words")
 		require.Equal(t, 1, kept(w, "reports"))
+
+		// Another node knows the token too, and a new one is taken there.
+		other, err := app.New(w.Ctx(), w.Config, testkit.Options(w.Clock))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = other.Close() })
+		here := *w
+		node := httptest.NewServer(other.Handler())
+		t.Cleanup(node.Close)
+		here.URL = node.URL
+		status, _ = post(&here, "mailgun", gun(w, "t1", strings.Replace(failed, "e1", "e9", 1)))
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, 1, kept(w, "reports"), "used at another node")
+		status, _ = post(&here, "mailgun", gun(w, "t3", strings.Replace(failed, "e1", "e9", 1)))
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, 2, kept(w, "reports"))
+
+		require.Equal(t, 3, kept(w, "used_once"))
+		w.Clock.Advance(31 * time.Minute)
+		require.NoError(t, w.App.Tidy(w.Ctx()))
+		require.Zero(t, kept(w, "used_once"), "too old to be believed anyway")
 	}, events)
 }
 

@@ -74,9 +74,16 @@ func (f Facts) again() string {
 	return "; we try again at " + f.at(f.Next)
 }
 
+// alsoBlocking are carriers that say "unknown user" of people who take no mail from
+// outside, too.
+var alsoBlocking = map[string]bool{"docomo.ne.jp": true, "ezweb.ne.jp": true, "au.com": true}
+
 // sentences are what an administrator reads.
 var sentences = map[Class]func(Facts) string{
 	NoSuchMailbox: func(f Facts) string {
+		if alsoBlocking[strings.ToLower(f.domain())] {
+			return fmt.Sprintf("%s says there is no mailbox %s, or %s blocks mail from outside.", f.domain(), f.Address, f.Name) + f.didYouMean()
+		}
 		return fmt.Sprintf("%s says there is no mailbox %s.", f.domain(), f.Address) + f.didYouMean()
 	},
 	MailboxDisabled: func(f Facts) string {

@@ -80,6 +80,7 @@ func TestWordsOfSentences(t *testing.T) {
 		return Sentence(c, g)
 	}
 	require.Equal(t, "corp.test says there is no mailbox kim@corp.test.", say(NoSuchMailbox, func(*Facts) {}))
+	require.Equal(t, "docomo.ne.jp says there is no mailbox kim@docomo.ne.jp, or Kim blocks mail from outside.", say(NoSuchMailbox, func(f *Facts) { f.Address = "kim@docomo.ne.jp" }))
 	require.Equal(t, "corp.test says kim@corp.test has moved to kim@firma.test. Ask Kim before you change it.", say(MailboxMoved, func(f *Facts) { f.New = "kim@firma.test" }))
 	require.Equal(t, "corp.test says kim@corp.test has moved. Ask Kim before you change it.", say(MailboxMoved, func(*Facts) {}))
 	require.Equal(t, "The mail server of corp.test has not answered since 10:01; we try again at 10:05.", say(Unreachable, func(f *Facts) { f.Since, f.Next = at(1), at(5) }))

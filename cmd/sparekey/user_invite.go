@@ -21,6 +21,6 @@ func (c userInvite) Run(ctx context.Context, t *terminal, s *settings) error {
 		if err != nil {
 			return err
 		}
-		return t.say(printable(fmt.Sprintf("An invitation for %s is in the outbox; a running server mails it.", invited.Email)))
+		return t.say(printable(fmt.Sprintf("An invitation for %s is in the outbox; a running server mails it.", invited.User.Email)))
 	})
 }

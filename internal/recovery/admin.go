@@ -13,6 +13,7 @@ import (
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/notice"
+	"github.com/sparekey/sparekey/internal/suppression"
 	"github.com/sparekey/sparekey/internal/throttle"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
@@ -29,6 +30,7 @@ type AdminLink struct {
 	// Waiting: the policy wants a second Client Admin's agreement first, which
 	// has been asked for; there is no Text.
 	Waiting bool
+	Stopped bool        // no mail goes to the address: the user is not told of the link
 	Last    token.Token // if there is no live token: the newest there was, or zero
 }
 
@@ -57,6 +59,9 @@ func (r *Recovery) ResetPassword(ctx context.Context, actor access.Actor, env en
 			return err
 		}
 		out.User = u
+		if _, out.Stopped, err = suppression.Of(tx, env.ID, u.EmailKey); err != nil {
+			return err
+		}
 		if env.Policy.SecondAdmin && approval.Needed(actor, u.Target()) {
 			given, err := approval.Given(tx, env.ID, actor, u.ID)
 			if out.Waiting = !given; err != nil || out.Waiting {
@@ -166,28 +171,37 @@ func madeBy(a access.Actor) string {
 	return string(a.User)
 }
 
+// Sent says what came of an administrator's sending.
+type Sent struct {
+	User user.User
+	// Stopped: no mail goes to the address at the moment. A link was made all the
+	// same, so that Reset Password shows one.
+	Stopped bool
+}
+
 // SendResetLink is Send password reset link: an admin asks on the user's
 // behalf. For an invited user it mails the invitation again.
-func (r *Recovery) SendResetLink(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (user.User, error) {
+func (r *Recovery) SendResetLink(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (Sent, error) {
 	return r.send(ctx, actor, env, userID, access.SendResetLink, audit.Asked, mailLink)
 }
 
 // SendCode mails the code of a fresh link alone, without the link: for a
 // receiver whose filter stops mails with links.
-func (r *Recovery) SendCode(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (user.User, error) {
+func (r *Recovery) SendCode(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (Sent, error) {
 	return r.send(ctx, actor, env, userID, access.SendResetLink, audit.Asked, mailCode)
 }
 
 // ResendInvitation mails a further link of an invitation.
-func (r *Recovery) ResendInvitation(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (user.User, error) {
+func (r *Recovery) ResendInvitation(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (Sent, error) {
 	return r.send(ctx, actor, env, userID, access.ResendInvitation, audit.UserInvited, mailLink)
 }
 
 func (r *Recovery) send(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User, action access.Action, kind audit.Kind,
 	mail func(*db.Tx, environment.Environment, user.User, access.Actor) error,
-) (user.User, error) {
-	var u user.User
+) (Sent, error) {
+	var sent Sent
 	err := r.DB.Update(ctx, func(tx *db.Tx) (err error) {
+		u := user.User{}
 		if u, err = r.lockFor(tx, actor, env, userID, action); err != nil {
 			return err
 		}
@@ -207,9 +221,13 @@ func (r *Recovery) send(ctx context.Context, actor access.Actor, env environment
 		if err := audit.Record(tx, env.ID, audit.Event{Kind: kind, User: u.ID, Actor: actor}); err != nil {
 			return err
 		}
+		sent.User = u
+		if _, sent.Stopped, err = suppression.Of(tx, env.ID, u.EmailKey); err != nil {
+			return err
+		}
 		return mail(tx, env, u, actor)
 	})
-	return u, err
+	return sent, err
 }
 
 // CancelToken is Cancel reset token: the token and all its links end.

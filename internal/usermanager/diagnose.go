@@ -174,9 +174,13 @@ func (d *Details) readLooks(tx *db.Tx, env id.Environment, links []token.Link) e
 	}
 	cleared := map[string]bool{}
 	for _, l := range found {
-		guess := diagnosis.Look(story.Open(l), diagnosis.Around{AcceptedAt: accepted[l.Link], Opens: of[l.Link], Now: tx.Now()})
-		d.Looks = append(d.Looks, Look{Look: l, Channel: channel[l.Link], Guess: guess})
 		line := first[token.Ref(token.Link{ID: l.Link})]
+		around := diagnosis.Around{AcceptedAt: accepted[l.Link], Opens: of[l.Link], Now: tx.Now()}
+		if line != nil && line.Verdict == token.Used {
+			around.FormAt = line.EndedAt
+		}
+		guess := diagnosis.Look(story.Open(l), around)
+		d.Looks = append(d.Looks, Look{Look: l, Channel: channel[l.Link], Guess: guess})
 		if line == nil {
 			continue
 		}

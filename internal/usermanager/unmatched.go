@@ -12,6 +12,7 @@ import (
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/user"
 )
 
 // Unmatched is an address that was asked for and that nobody has.
@@ -100,6 +101,27 @@ func containsAll(text string, words []string) bool {
 		}
 	}
 	return true
+}
+
+// SettleUnmatched notes whom an address that nobody has was meant for: its
+// askings are that user's from now on, and it leaves the list. A second
+// administrator may have done so by now.
+func (m *UserManager) SettleUnmatched(ctx context.Context, actor access.Actor, env environment.Environment, key string, meant id.User) error {
+	if err := may(actor, env, access.SeeUnmatched); err != nil {
+		return err
+	}
+	return m.DB.Update(ctx, func(tx *db.Tx) error {
+		if _, err := user.Find(tx, env.ID, meant); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE requests SET user_id = $3 WHERE environment_id = $1 AND user_id = '' AND made_at > $4 AND address_key = $2`,
+			env.ID, key, meant, tx.Now().Add(-keepUnmatched))
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec("DELETE FROM unmatched WHERE environment_id = $1 AND address_key = $2", env.ID, key)
+		return err
+	})
 }
 
 // IgnoreUnmatched forgets an address until somebody asks for it again.

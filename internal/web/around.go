@@ -113,6 +113,10 @@ func (d *Door) environments(w http.ResponseWriter, r *http.Request) {
 	slug, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if holdsLink(rest) { // whatever the answer: the link must not travel on
 		w.Header().Set("Referrer-Policy", "no-referrer")
+		if bare := strings.TrimRight(r.URL.Path, "/"); bare != r.URL.Path { // some programs add one
+			r = r.Clone(r.Context())
+			r.URL.Path, r.URL.RawPath = bare, ""
+		}
 	}
 	if rest == "session" && environment.HasPages(slug) {
 		rec.route, rec.slug = sessionRoute, slug

@@ -55,6 +55,13 @@ func (v *visit) card(d usermanager.Details) templates.Diagnosis {
 	}
 	c := templates.Diagnosis{Tone: toneOf(g), Sentence: g.Sentence, Details: g.Reply, Class: string(g.Class)}
 	may := func(a access.Action) bool { return slices.Contains(d.Options, a) }
+	if d.User.PendingEmail != "" && g.Family == diagnosis.FamilyAddress {
+		c.More = "A new address, " + d.User.PendingEmail + ", counts once the link mailed to it is used."
+		if may(access.ResetPassword) {
+			c.Button, c.Action = "Give a link by phone", templates.ActionResetPassword
+		}
+		return c
+	}
 	switch g.Button.Step {
 	case diagnosis.StepCorrect:
 		if may(access.EditUser) {

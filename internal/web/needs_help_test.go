@@ -127,13 +127,20 @@ func TestACaseNumberFindsTheAsking(t *testing.T) {
 		}
 		found := ada.Get("/acme/users").Fill("Search users", unknown).Press("Search")
 		require.Contains(t, found.Text(), "asked for jane@acme.exampel")
-		require.Contains(t, found.Press("Send to jane@acme.example").Text(), "A password reset link is on its way to jane@acme.example.")
 
 		henry := w.Browser()
 		henry.SignIn("helpdesk@acme.example", testkit.Passphrase)
 		found = henry.Get("/acme/users").Fill("Search users", unknown).Press("Search")
 		require.Contains(t, found.Text(), "an address that no user has")
 		require.NotContains(t, found.Text(), "exampel")
+
+		// Once it is settled whom it meant, the case is that person's.
+		found = ada.Get("/acme/users").Fill("Search users", unknown).Press("Search")
+		require.Contains(t, found.Press("Send to jane@acme.example").Text(), "A password reset link is on its way to jane@acme.example.")
+		found = ada.Get("/acme/users").Fill("Search users", unknown).Press("Search")
+		require.Equal(t, "Reset Password", found.Options("Action for Jane Doe")[0])
+		require.False(t, found.Has("Send to jane@acme.example"))
+		require.Contains(t, ada.Get("/acme/users?q=ZZZZZ2").Text(), "No case has this number either.")
 
 		umbrella := secondEnvironment(w)
 		other := w.AddUser(umbrella, "root@umbrella.example", "Other Admin", access.ClientAdmin)

@@ -127,7 +127,10 @@ func ledgerRow(l usermanager.Link, canEnd bool) templates.LinkRow {
 
 func messageRow(m usermanager.Message) templates.MessageRow {
 	words, tone := stateWords(m.State)
-	row := templates.MessageRow{Kind: mailWords[mail.Kind(m.Kind)], State: words, Tone: tone, To: m.To, At: m.MadeAt}
+	if n := len(m.Attempts); m.State == outbox.Deferred && n > 0 && m.Attempts[n-1].Outcome == "permanent" {
+		words = "Refused for now; tried again"
+	}
+	row := templates.MessageRow{Kind: mailWords[mail.Kind(m.Kind)], State: words, Tone: tone, To: m.To, At: m.MadeAt, Next: m.NextTryAt}
 	for _, a := range m.Attempts {
 		row.Attempts = append(row.Attempts, templates.Attempt{
 			At: a.At, Server: a.Server, Stage: stageWords[a.Stage], Code: strings.TrimSpace(codeOf(a)), Reply: a.Reply, Conversation: a.Conversation,

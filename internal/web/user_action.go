@@ -27,14 +27,14 @@ func (d *Door) submitUserAction(v *visit) error {
 	case templates.ActionResetPassword:
 		return d.resetPasswordLink(v, userID)
 	case templates.ActionSendResetLink:
-		u, err := d.Recovery.SendResetLink(ctx, actor, v.env, userID)
+		sent, err := d.Recovery.SendResetLink(ctx, actor, v.env, userID)
 		if err == nil && v.form.Get("then") == templates.ActionResetPassword {
 			return d.resetPasswordLink(v, userID)
 		}
-		return v.done(userID, "A password reset link is on its way to "+u.Email+".", err)
+		return v.done(userID, onItsWay("A password reset link", sent), err)
 	case templates.ActionResendInvitation:
-		u, err := d.Recovery.ResendInvitation(ctx, actor, v.env, userID)
-		return v.done(userID, "The invitation is on its way to "+u.Email+" again.", err)
+		sent, err := d.Recovery.ResendInvitation(ctx, actor, v.env, userID)
+		return v.done(userID, onItsWay("The invitation", sent), err)
 	case templates.ActionCancelToken:
 		u, err := d.Recovery.CancelToken(ctx, actor, v.env, userID)
 		return v.done(userID, "The password reset token of "+u.Name+" is cancelled. None of its links work any more.", err)
@@ -42,8 +42,8 @@ func (d *Door) submitUserAction(v *visit) error {
 		_, err := d.Recovery.EndLink(ctx, actor, v.env, userID, v.form.Get("link"))
 		return v.done(userID, "The link is ended.", err)
 	case templates.ActionSendCode:
-		u, err := d.Recovery.SendCode(ctx, actor, v.env, userID)
-		return v.done(userID, "A mail with the code alone is on its way to "+u.Email+".", err)
+		sent, err := d.Recovery.SendCode(ctx, actor, v.env, userID)
+		return v.done(userID, onItsWay("A mail with the code alone", sent), err)
 	case templates.ActionCloseCase:
 		u, err := d.UserManager.CloseCase(ctx, actor, v.env, userID)
 		if err != nil {
@@ -78,6 +78,14 @@ func (d *Door) submitUserAction(v *visit) error {
 	default:
 		return errMalformed
 	}
+}
+
+// onItsWay says what became of a mail: nothing goes to an address that is stopped.
+func onItsWay(what string, s recovery.Sent) string {
+	if s.Stopped {
+		return "No mail goes to " + s.User.Email + " at the moment, so nothing was sent. Correct the address, allow mail to it again, or choose Reset Password and give the link another way."
+	}
+	return what + " is on its way to " + s.User.Email + "."
 }
 
 // done says on the user's page what was done.
@@ -181,7 +189,7 @@ func (d *Door) resetPasswordLink(v *visit, userID id.User) error {
 	}
 	page := templates.ResetPasswordLink{
 		Page: v.page(), UserID: string(userID), UserName: link.User.Name, Email: link.User.Email, Link: address, QRPath: path, QRSize: size,
-		Until: link.EndsAt, Again: link.Again, Text: handover(v, link, address),
+		Until: link.EndsAt, Again: link.Again, Untold: link.Stopped, Text: handover(v, link, address),
 	}
 	page.Nav.Current = "users"
 	for _, l := range link.Live {

@@ -8,6 +8,7 @@ import (
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
+	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
 	"github.com/sparekey/sparekey/internal/web/templates"
@@ -64,6 +65,7 @@ func (v *visit) userManager(f user.Filter, list usermanager.Page) templates.User
 			ID: string(a.ID), UserID: string(a.User.ID), UserName: a.User.Name, AskedBy: a.AskedByName, AskedAt: a.AskedAt,
 		})
 	}
+	page.LikeCase = list.Asking == nil && secret.ReadCaseNumber(f.Words) != ""
 	if list.Asking != nil {
 		page.Asking = templates.Asking{Case: list.Asking.Case, Address: list.Asking.Address, At: list.Asking.MadeAt, Somebody: len(list.Rows) > 0}
 	}
@@ -184,10 +186,9 @@ func (d *Door) sendToGuess(v *visit, key string) error {
 	if err != nil {
 		return err
 	}
-	// A second click may have taken it off the list by now.
-	if err := d.UserManager.IgnoreUnmatched(v.ctx(), v.actor(), v.env, key); err != nil && !fault.Is(err, fault.NotFound) {
+	if err := d.UserManager.SettleUnmatched(v.ctx(), v.actor(), v.env, key, sent.User.ID); err != nil {
 		return err
 	}
-	v.flash(flash{Words: "A password reset link is on its way to " + sent.Email + "."})
-	return v.redirect(v.at("users", string(sent.ID)))
+	v.flash(flash{Words: onItsWay("A password reset link", sent)})
+	return v.redirect(v.at("users", string(sent.User.ID)))
 }

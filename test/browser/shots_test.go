@@ -19,7 +19,7 @@ import (
 )
 
 // mainScreens are the ones the documentation shows.
-var mainScreens = []string{"login", "check-your-mail", "reset-password", "user-manager", "no-token", "reset-password-link", "user", "account"}
+var mainScreens = []string{"login", "check-your-mail", "reset-password", "user-manager", "no-token", "reset-password-link", "user", "account", "needs-help", "user-no-such-mailbox", "numbers"}
 
 // TestScreenshots writes pictures of every screen of the running product, light
 // and dark, 390 and 1280 pixels wide, into the folder all/ of SPAREKEY_SHOTS, and

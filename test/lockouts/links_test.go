@@ -65,7 +65,7 @@ var links = []lockout{
 		s.asks()
 		link := s.getsTheMail()
 		s.setsAPassword(s.browser.Get(link))
-		dead := s.opens(link, "It set a new password TIME, from Firefox on Linux. A link works once.")
+		dead := s.opens(link, "With it, or with another link of the same request, a new password was set TIME, from Firefox on Linux. A link works once.")
 		in := dead.Follow("Log in").Fill("Email", s.email).Fill("Password", newPassphrase).Press("Log in")
 		require.Equal(s.T, "/acme/account", in.URL.Path)
 		s.isIn()

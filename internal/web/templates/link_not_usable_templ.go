@@ -223,9 +223,9 @@ func whyNotUsable(v LinkNotUsable) templ.Component {
 		case LinkUsed:
 			if v.At.IsZero() {
 				var templ_7745c5c3_Var9 string
-				templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs("It set a new password" + from(v.Device) + ". ")
+				templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs("With it, or with another link of the same request, a new password was set" + from(v.Device) + ". ")
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `link_not_usable.templ`, Line: 76, Col: 53}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `link_not_usable.templ`, Line: 76, Col: 105}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 				if templ_7745c5c3_Err != nil {
@@ -233,9 +233,9 @@ func whyNotUsable(v LinkNotUsable) templ.Component {
 				}
 			} else {
 				var templ_7745c5c3_Var10 string
-				templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs("It set a new password ")
+				templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs("With it, or with another link of the same request, a new password was set ")
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `link_not_usable.templ`, Line: 78, Col: 30}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `link_not_usable.templ`, Line: 78, Col: 82}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var10))
 				if templ_7745c5c3_Err != nil {

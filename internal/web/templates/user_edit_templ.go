@@ -315,7 +315,7 @@ func (v UserEdit) emailHint() string {
 	if v.New {
 		return "The person logs in with this address, and mails go there."
 	}
-	return "A changed address counts after a link mailed to it was opened. The old address is told at once, and a live reset token ends."
+	return "Where the person gets mail, and what they log in with."
 }
 
 func userRole(v UserEdit) templ.Component {

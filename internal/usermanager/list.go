@@ -32,6 +32,7 @@ type Row struct {
 	Self    bool            // the actor's own row
 	Live    bool            // has a live token
 	Options []access.Action // what the actor may do, in the order of the dropdown
+	Hidden  bool            // the actor may not see how mail to the user fares
 	Mail    Mail
 	// Diagnosis says how the newest recovery stands; its zero value: there is none.
 	Diagnosis diagnosis.Diagnosis
@@ -138,10 +139,13 @@ func (m *UserManager) rows(tx *db.Tx, actor access.Actor, env environment.Enviro
 	}
 	all := make([]Row, len(users))
 	for i, u := range users {
-		all[i] = Row{
-			User: u, Self: u.ID == actor.User, Live: live[u.ID], Options: options(actor, env, u, live[u.ID]), Mail: mails[u.ID],
-			Diagnosis: told[u.ID].Diagnosis, Suppressed: told[u.ID].suppressed, Case: caseOf[u.ID],
+		all[i] = Row{User: u, Self: u.ID == actor.User, Live: live[u.ID], Options: options(actor, env, u, live[u.ID])}
+		if !access.MayOn(actor, env.ID, access.SeeTimeline, u.Target()) {
+			all[i].Hidden = true
+			continue // a help desk finds everybody, and sees the mail of members only
 		}
+		all[i].Mail, all[i].Case = mails[u.ID], caseOf[u.ID]
+		all[i].Diagnosis, all[i].Suppressed = told[u.ID].Diagnosis, told[u.ID].suppressed
 	}
 	return all, nil
 }

@@ -36,7 +36,10 @@ func toneOf(g diagnosis.Diagnosis) string {
 // rowHealth is the dot and words of a row, and the sentence where it is trouble.
 func rowHealth(r usermanager.Row) (templates.MailHealth, string) {
 	g := r.Diagnosis
-	if g.Class == "" {
+	switch {
+	case r.Hidden:
+		return templates.MailHealth{Tone: templates.ToneQuiet, Words: "For a Client Admin"}, ""
+	case g.Class == "":
 		return mailHealth(r.Mail), ""
 	}
 	h := templates.MailHealth{Tone: toneOf(g), Words: g.Class.Short()}

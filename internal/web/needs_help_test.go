@@ -79,6 +79,9 @@ func TestTheQueueIsForThoseWhoMayHelp(t *testing.T) {
 		require.Contains(t, queue.Text(), "Needs help 1 waiting", "a help desk helps members only")
 		require.Contains(t, queue.Text(), "Jane Doe’s mailbox has been full since")
 		require.NotContains(t, queue.Text(), "Second Admin")
+		found := henry.Get("/acme/users?q=second")
+		require.Contains(t, found.Text(), "Second Admin")
+		require.NotContains(t, found.Text(), "full", "a help desk sees the mail of members only")
 
 		ada := w.Browser()
 		ada.SignIn("admin@acme.example", testkit.Passphrase)

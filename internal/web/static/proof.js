@@ -14,3 +14,20 @@ globalThis.$altcha.i18n.set("en", {
 globalThis.$altcha.defaults.set({
   hideFooter: true, hideLogo: true, humanInteractionSignature: false, workers: Math.min(4, navigator.hardwareConcurrency || 2),
 });
+
+// Whoever sends while it is still checking need not press twice.
+const form = widget.closest("form");
+let state = "", sender = null;
+widget.addEventListener("statechange", (e) => {
+  state = e.detail.state;
+  if (state === "verifying" || !sender) return;
+  const button = sender;
+  sender = null;
+  if (state === "verified") form.requestSubmit(button);
+});
+form.addEventListener("submit", (e) => {
+  if (state !== "verifying") return;
+  e.preventDefault();
+  e.stopImmediatePropagation();
+  sender = e.submitter;
+}, true);

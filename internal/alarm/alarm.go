@@ -5,8 +5,8 @@
 // So any number of nodes may raise the same one, and a node that dies leaves
 // none behind. The log hears of the first time and of the end.
 //
-// notice.go turns what mail servers say into alarms. unknown.go collects answers
-// that nobody knows.
+// notice.go turns what mail servers say into alarms, lately.go what can only be
+// seen over a day. unknown.go collects answers that nobody knows.
 package alarm
 
 import (
@@ -36,12 +36,18 @@ const (
 	RefusedPolicy         Name = "refused-policy"
 	RefusedContent        Name = "refused-content"
 	TLSFailed             Name = "tls-failed"
+	RelayDenied           Name = "relay-denied"
+	RateLimited           Name = "rate-limited"
+	Unreachable           Name = "unreachable"
+	Complaints            Name = "complaints"
+	NeverOpened           Name = "never-opened"
+	FormRefused           Name = "form-refused"
 )
 
 // Names lists them all.
 var Names = []Name{
 	OwnSetup, NoMailServer, AllServersDown, Stuck, Canary, Forged, RefusedReputation, RefusedAuthentication,
-	SenderRefused, RefusedPolicy, RefusedContent, TLSFailed,
+	SenderRefused, RefusedPolicy, RefusedContent, TLSFailed, RelayDenied, RateLimited, Unreachable, Complaints, NeverOpened, FormRefused,
 }
 
 // quietFor is how long an alarm stands after it was raised for the last time.
@@ -53,8 +59,12 @@ func (n Name) quietFor() time.Duration {
 		return time.Minute
 	case OwnSetup:
 		return 15 * time.Minute
-	case Forged:
+	case Complaints, NeverOpened, FormRefused: // looked at every ten minutes
+		return 30 * time.Minute
+	case Forged, Unreachable:
 		return time.Hour
+	case RateLimited:
+		return 2 * time.Hour
 	default:
 		return 24 * time.Hour
 	}

@@ -176,6 +176,64 @@ func TestPolicyRefusalsCountByTheDay(t *testing.T) {
 	})
 }
 
+func TestADomainThatIsSlowForAnHourIsAnAlarm(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		slow := answer(diagnosis.RateLimited, "acme.example", "421 4.7.0 too many messages")
+		w.notice(slow)
+		slow.MadeAt = w.now.Add(-59 * time.Minute)
+		w.notice(slow)
+		require.Empty(t, w.list(), "a busy hour")
+		slow.MadeAt = w.now.Add(-61 * time.Minute)
+		slow.Own = true
+		w.notice(slow)
+		require.Empty(t, w.list(), "our own server asks for it")
+		slow.Own = false
+		w.notice(slow)
+		require.Len(t, w.list(), 1)
+		require.Equal(t, alarm.RateLimited, w.list()[0].Name)
+		require.Equal(t, "acme.example", w.list()[0].About)
+		w.now = w.now.Add(121 * time.Minute)
+		w.do(alarm.Expire)
+		require.Empty(t, w.list())
+	})
+}
+
+func TestThreeSilentDomainsAtOnceAreUs(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		silent := func(domain string) { w.notice(answer(diagnosis.Unreachable, domain, "451 4.4.1 no answer")) }
+		for range 5 {
+			silent("acme.example")
+			silent("globex.example")
+		}
+		require.Empty(t, w.list(), "two of them have troubles of their own")
+		ours := answer(diagnosis.Unreachable, "initech.example", "dial tcp: connection refused")
+		ours.Own = true
+		w.notice(ours)
+		require.Empty(t, w.list(), "our own server is looked at elsewhere")
+		w.now = w.now.Add(31 * time.Minute)
+		silent("initech.example")
+		require.Empty(t, w.list(), "not at once")
+		silent("acme.example")
+		silent("globex.example")
+		require.Len(t, w.list(), 1)
+		require.Equal(t, alarm.Unreachable, w.list()[0].Name)
+		require.Equal(t, "acme.example\nglobex.example\ninitech.example", w.list()[0].Detail)
+	})
+}
+
+func TestAServerThatServesTheDomainNoMoreIsNamed(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		w.notice(answer(diagnosis.RelayDenied, "acme.example", "550 5.7.1 relaying denied for jane.doe@acme.example"))
+		require.Len(t, w.list(), 1)
+		require.Equal(t, alarm.RelayDenied, w.list()[0].Name)
+		require.Contains(t, w.list()[0].Sentence, "mx.acme.example:25 says that it does not serve acme.example")
+		require.NotContains(t, w.list()[0].Detail, "jane.doe")
+	})
+}
+
 func TestStrangersCannotFillTheTable(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {

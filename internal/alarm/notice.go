@@ -19,12 +19,24 @@ type Answer struct {
 	Stage  string // the step it came in, "" if it came back later
 	Server string // who said it; "" if nobody tells
 	Domain string // of the recipient
+	// Own says that it was said to us by our own mail server, of itself.
+	Own    bool
+	MadeAt time.Time // of the mail
 }
 
 // Thresholds within a day, for one domain.
 const (
 	policyRefusals  = 3
 	contentRefusals = 2
+)
+
+const (
+	// slowFor is how old a mail is that is told to come later before it is a
+	// matter of more than a busy hour.
+	slowFor = time.Hour
+	// silentDomains that do not answer within silentFor are hardly to blame all.
+	silentDomains = 3
+	silentFor     = 30 * time.Minute
 )
 
 // Notice raises the alarm that an answer deserves, if any, and collects answers
@@ -64,11 +76,51 @@ func Notice(tx *db.Tx, a Answer) error {
 			Name: TLSFailed, About: a.at(), Severity: Warning, Detail: a.Reply,
 			Sentence: fmt.Sprintf("No secure connection to %s could be made, and we send without one to nobody. Check the certificate: its names, its dates and who signed it.", a.at()),
 		})
+	case diagnosis.RelayDenied:
+		return Raise(tx, Alarm{
+			Name: RelayDenied, About: a.Domain, Severity: Warning, Detail: a.Reply,
+			Sentence: fmt.Sprintf("%s says that it does not serve %s. The domain may just be moving, or our route to it is old: compare that server with the MX records of %s.", a.at(), a.Domain, a.Domain),
+		})
+	case diagnosis.RateLimited:
+		if a.Own || a.MadeAt.IsZero() || tx.Now().Sub(a.MadeAt) < slowFor {
+			return nil
+		}
+		return Raise(tx, Alarm{
+			Name: RateLimited, About: a.Domain, Severity: Warning, Detail: a.Reply,
+			Sentence: fmt.Sprintf("%s has been taking our mail slowly for more than an hour. Mails wait and are tried again; people there can be given links. If it goes on, ask the postmaster there, or let mail leave by another server, first in SPAREKEY_SMTP.", a.Domain),
+		})
+	case diagnosis.Unreachable:
+		return unreachable(tx, a)
 	case diagnosis.Unknown:
 		return collect(tx, a)
 	default:
 		return nil
 	}
+}
+
+// unreachable raises an alarm when several domains do not answer at once. What
+// our own servers do is looked at elsewhere.
+func unreachable(tx *db.Tx, a Answer) error {
+	if a.Own {
+		return nil
+	}
+	_, err := tx.Exec(`INSERT INTO alarm_signs (environment_id, name, about, last_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (environment_id, name, about) DO UPDATE SET last_at = excluded.last_at`, id.OperatorEnvironment, Unreachable, clip(a.Domain, longAbout), tx.Now())
+	if err != nil {
+		return err
+	}
+	since := tx.Now().Add(-silentFor)
+	if _, err := tx.Exec("DELETE FROM alarm_signs WHERE environment_id = $1 AND name = $2 AND last_at < $3", id.OperatorEnvironment, Unreachable, since); err != nil {
+		return err
+	}
+	silent, err := db.All[string](tx, "SELECT about FROM alarm_signs WHERE environment_id = $1 AND name = $2 ORDER BY last_at DESC, about LIMIT 10", id.OperatorEnvironment, Unreachable)
+	if err != nil || len(silent) < silentDomains {
+		return err
+	}
+	return Raise(tx, Alarm{
+		Name: Unreachable, Severity: Warning, Detail: strings.Join(silent, "\n"),
+		Sentence: "Several mail domains do not answer at once, so it is most likely us. Check the network, the DNS and the outgoing port 25 of the server that our mail leaves by.",
+	})
 }
 
 func (a Answer) reputation() Alarm {

@@ -42,6 +42,9 @@ func (s *Server) tidy(ctx context.Context) {
 		if err := s.Tidy(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("tidy", "error", err)
 		}
+		if err := s.LookBack(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("look back", "error", err)
+		}
 		if err := s.Digests(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("digests", "error", err)
 		}

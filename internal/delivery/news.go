@@ -75,7 +75,7 @@ func take(tx *db.Tx, env id.Environment, m outbox.Message, n news) (Verdict, err
 		}
 		return Replayed, err
 	}
-	err = alarm.Notice(tx, alarm.Answer{Finding: n.found, Server: r.Reporter, Domain: domainOf(m.ToEmail)})
+	err = alarm.Notice(tx, alarm.Answer{Finding: n.found, Server: r.Reporter, Domain: domainOf(m.ToEmail), MadeAt: m.MadeAt})
 	if err != nil {
 		return Taken, err
 	}

@@ -129,7 +129,7 @@ func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts 
 	for _, a := range attempts {
 		f := d.find(l, a)
 		if f.Class != "" {
-			answers = append(answers, alarm.Answer{Finding: f, Stage: a.Stage, Server: a.Server, Domain: domainOf(l.message.ToEmail)})
+			answers = append(answers, alarm.Answer{Finding: f, Stage: a.Stage, Server: a.Server, Domain: domainOf(l.message.ToEmail), Own: !aboutTheMail(a), MadeAt: l.message.MadeAt})
 		}
 		records = append(records, outbox.Attempt{
 			Message: l.message.ID, At: a.At, Server: a.Server, Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Reply: words(a),

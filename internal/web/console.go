@@ -49,6 +49,8 @@ var alarmTitles = map[alarm.Name]string{
 	alarm.Stuck: "Mail is stuck", alarm.Canary: "The canary did not come back", alarm.Forged: "Forged returned mail",
 	alarm.RefusedReputation: "Not trusted", alarm.RefusedAuthentication: "Not proved genuine", alarm.SenderRefused: "Sender refused",
 	alarm.RefusedPolicy: "Turned away by a rule", alarm.RefusedContent: "Stopped by a filter", alarm.TLSFailed: "No secure connection",
+	alarm.RelayDenied: "Not served there", alarm.RateLimited: "Taken slowly", alarm.Unreachable: "Several domains do not answer",
+	alarm.Complaints: "Reported as spam", alarm.NeverOpened: "Mail that nobody opens", alarm.FormRefused: "New passwords refused",
 }
 
 func alarmRow(a console.Alarm) templates.AlarmRow {

@@ -269,7 +269,33 @@ func SetEmail(tx *db.Tx, env id.Environment, u User, a address.Address) (int, er
 	if err != nil {
 		return 0, err
 	}
+	if err := rememberAddress(tx, env, u, a.Key); err != nil {
+		return 0, err
+	}
 	return loseAccess(tx, env, u, "", token.EmailChanged, "e-mail address changed")
+}
+
+// rememberAddress keeps the address a user had until now: people go on typing
+// it. Whoever has an address now is not looked for under it any more.
+func rememberAddress(tx *db.Tx, env id.Environment, u User, next string) error {
+	if u.EmailKey == next {
+		return nil
+	}
+	_, err := tx.Exec(`INSERT INTO former_addresses (environment_id, address_key, user_id, until) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (environment_id, address_key) DO UPDATE SET user_id = excluded.user_id, until = excluded.until`,
+		env, u.EmailKey, u.ID, tx.Now())
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("DELETE FROM former_addresses WHERE environment_id = $1 AND address_key = $2", env, next)
+	return err
+}
+
+// ByFormerAddress gives the user who had an address before; NotFound if nobody did.
+func ByFormerAddress(tx *db.Tx, env id.Environment, key string) (User, error) {
+	return notFound(db.One[User](tx, "SELECT "+columns+` FROM former_addresses f
+		JOIN users u ON u.environment_id = f.environment_id AND u.id = f.user_id
+		WHERE f.environment_id = $1 AND f.address_key = $2`, env, key))
 }
 
 // Delete removes the user; events about the user stay.

@@ -82,9 +82,13 @@ func askedElsewhere(tx *db.Tx, env id.Environment, u user.User, stories map[id.U
 	if err != nil {
 		return err
 	}
+	former, err := db.All[string](tx, "SELECT address_key FROM former_addresses WHERE environment_id = $1 AND user_id = $2", env, u.ID)
+	if err != nil {
+		return err
+	}
 	s, ok := stories[u.ID]
 	for _, stray := range strays {
-		if cost, _ := compare(stray.Key, u.EmailKey); cost >= tooFar {
+		if cost, _ := compare(stray.Key, u.EmailKey); cost >= tooFar && !slices.Contains(former, stray.Key) {
 			continue
 		}
 		if !ok {

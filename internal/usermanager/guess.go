@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/user"
 )
@@ -16,13 +17,30 @@ type Guess struct {
 	Why   string // "same name, .con instead of .com"
 }
 
+// withoutTag leaves out what follows a plus: jane+news is jane.
+func withoutTag(local string) string {
+	if plain, _, tagged := strings.Cut(local, "+"); tagged && plain != "" {
+		return plain
+	}
+	return local
+}
+
 // candidatesOf bounds how many users one piece of an address may bring.
 const candidatesOf = 100
 
 // guess finds the user whose address comes nearest to a typed one: reads the
-// same, differs in at most two letters, or has the same name at another domain.
+// same, differs in at most two letters, has the same name at another domain, or
+// was the typed one before.
 func guess(tx *db.Tx, env id.Environment, key string) (*Guess, error) {
+	former, err := user.ByFormerAddress(tx, env, key)
+	if err == nil && former.State != user.Deactivated {
+		return &Guess{User: former.ID, Name: former.Name, Email: former.Email, Why: "their address before it changed"}, nil
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return nil, err
+	}
 	local, domain, _ := strings.Cut(key, "@")
+	local = withoutTag(local)
 	best, bestCost := (*Guess)(nil), tooFar
 	seen := map[id.User]bool{}
 	for _, words := range searches(local, domain) {
@@ -83,6 +101,9 @@ func compare(typed, real string) (int, string) {
 	realLocal, realDomain, _ := strings.Cut(real, "@")
 	if readsTheSame(typed) == readsTheSame(real) {
 		return 0, "reads the same"
+	}
+	if withoutTag(typedLocal) == withoutTag(realLocal) && typedDomain == realDomain {
+		return 1, "the same but for what follows the plus"
 	}
 	far := distance(typed, real)
 	switch {

@@ -37,18 +37,27 @@ func TestWhoWasProbablyMeant(t *testing.T) {
 		w.add("jo@acme.example", "Jo", access.Member, user.Active)
 		w.add("jonathan.smith@acme.example", "Jonathan", access.Member, user.Active)
 		w.add("dan@acme.example", "Dan", access.Member, user.Deactivated)
+		married := w.add("maiden.name@elsewhere.example", "Jo", access.Member, user.Active)
+		w.update(func(tx *db.Tx) error {
+			next, err := address.Parse("another.one@third.example")
+			require.NoError(t, err)
+			_, err = user.SetEmail(tx, w.env.ID, married, next)
+			return err
+		})
 		for typed, want := range map[string]string{
-			"jane@acme.exampel":           "Jane Doe: same name, .exampel instead of .example",
-			"jane@acne.example":           "Jane Doe: same name, acne.example instead of acme.example",
-			"jane@gmail.com":              "Jane Doe: same name at acme.example",
-			"jnae@acme.example":           "Jane Doe: one letter differs",
-			"janee@acme.example":          "Jane Doe: one letter differs",
-			"rnarina@acme.example":        "Marina: reads the same",
-			"jonatan.smiht@acme.example":  "Jonathan: two letters differ",
-			"jonathansmith@acme.example":  "Jonathan: reads the same",
-			"somebody.else@other.example": "",
-			"dan@acme.exampel":            "",
-			"xx@acme.example":             "",
+			"jane@acme.exampel":             "Jane Doe: same name, .exampel instead of .example",
+			"jane@acne.example":             "Jane Doe: same name, acne.example instead of acme.example",
+			"jane@gmail.com":                "Jane Doe: same name at acme.example",
+			"jnae@acme.example":             "Jane Doe: one letter differs",
+			"janee@acme.example":            "Jane Doe: one letter differs",
+			"rnarina@acme.example":          "Marina: reads the same",
+			"jonatan.smiht@acme.example":    "Jonathan: two letters differ",
+			"jonathansmith@acme.example":    "Jonathan: reads the same",
+			"jane+news@acme.example":        "Jane Doe: the same but for what follows the plus",
+			"maiden.name@elsewhere.example": "Jo: their address before it changed",
+			"somebody.else@other.example":   "",
+			"dan@acme.exampel":              "",
+			"xx@acme.example":               "",
 		} {
 			w.asked(typed)
 			p, err := w.List(t.Context(), w.admin, w.env, user.Filter{})

@@ -79,6 +79,12 @@ func (w *world) alarms() []alarm.Alarm {
 	return all
 }
 
+// logs waits for words in the log: what is written there follows the commit.
+func (w *world) logs(words string) {
+	w.T.Helper()
+	require.Eventually(w.T, func() bool { return strings.Contains(w.Log.String(), words) }, 30*time.Second, 20*time.Millisecond, words)
+}
+
 func good(k canary.Walk) bool { return !k.GoodAt.IsZero() && !k.EndedAt.IsZero() && k.Problem == "" }
 
 func TestTheCanaryWalksTheWholeWay(t *testing.T) {
@@ -118,13 +124,13 @@ func TestAMailThatIsLostRaisesAnAlarmUntilOneComesBack(t *testing.T) {
 		w.Clock.Advance(61 * time.Second)
 		w.until("it is missed", func(k canary.Walk) bool { return k.Problem == "The mail did not come back within 1 min." })
 		require.Equal(t, alarm.Canary, w.alarms()[0].Name)
-		require.Contains(t, w.Log.String(), "alarm=canary")
+		w.logs("alarm=canary")
 
 		w.back.Store(back)
 		w.Clock.Advance(61 * time.Second)
 		w.until("a good one", func(k canary.Walk) bool { return good(k) && k.ID != lost.ID })
 		require.Empty(t, w.alarms())
-		require.Contains(t, w.Log.String(), `msg="alarm over" alarm=canary`)
+		w.logs(`msg="alarm over" alarm=canary`)
 	})
 }
 

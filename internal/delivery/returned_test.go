@@ -18,6 +18,7 @@ import (
 	"github.com/sparekey/sparekey/internal/dsn"
 	"github.com/sparekey/sparekey/internal/suppression"
 	"github.com/sparekey/sparekey/internal/testkit"
+	"github.com/sparekey/sparekey/internal/testkit/effort"
 	"github.com/sparekey/sparekey/internal/user"
 )
 
@@ -271,9 +272,10 @@ func TestATenThousandfoldReportCostsItsSize(t *testing.T) {
 			more = append(more, fmt.Sprintf("\r\nFinal-Recipient: rfc822; user%d@acme.example\r\nAction: failed\r\nStatus: 5.1.1\r\n", i))
 		}
 		more = append([]string{"\r\nFinal-Recipient: rfc822; jane@acme.example\r\nAction: failed\r\nStatus: 5.2.2\r\nDiagnostic-Code: smtp; " + fullBox + "\r\n"}, more...)
-		started := time.Now()
-		took := take(w, path, report("failed", "5.1.1", "first@acme.example", "550 5.1.1 no such user", more...))
-		require.Less(t, time.Since(started), 5*time.Second)
+		var took delivery.Took
+		require.Less(t, effort.Of(func() {
+			took = take(w, path, report("failed", "5.1.1", "first@acme.example", "550 5.1.1 no such user", more...))
+		}), 5*time.Second)
 		require.Equal(t, delivery.Taken, took.Verdict)
 		require.Equal(t, standing{"", cases.Bounced, 1}, standingOf(w, w.Jane), "ours is the one that counts")
 	})

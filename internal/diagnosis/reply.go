@@ -165,13 +165,13 @@ const longestNamed = day
 // comeBack is how long a server asks to wait, 0 if it does not say.
 func comeBack(words string) time.Duration {
 	if m := waitClock.FindStringSubmatch(words); m != nil {
-		return min(number(m[1])*time.Hour+number(m[2])*time.Minute+number(m[3])*time.Second, longestNamed)
+		return min(number(m[1], time.Hour)+number(m[2], time.Minute)+number(m[3], time.Second), longestNamed)
 	}
 	m := waitUnits.FindStringSubmatch(words)
 	if m == nil {
 		return 0
 	}
-	return min(number(m[1])*unit(m[2]), longestNamed)
+	return min(number(m[1], unit(m[2])), longestNamed)
 }
 
 // unit tells what a folded word for a span of time stands for.
@@ -186,7 +186,7 @@ func unit(word string) time.Duration {
 	}
 }
 
-func number(digits string) time.Duration {
+func number(digits string, of time.Duration) time.Duration {
 	n, _ := strconv.Atoi(digits) // a few digits
-	return time.Duration(n)
+	return time.Duration(n) * of
 }

@@ -122,10 +122,7 @@ func (d *Doctor) one(ctx context.Context, t task) []Check {
 
 // web fetches what domains publish, and nothing else.
 func (d *Doctor) web() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's own
-	t.TLSClientConfig = d.tls()
-	t.DisableKeepAlives = true
-	return &http.Client{Transport: t}
+	return &http.Client{Timeout: usualLimit, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: d.tls(), DisableKeepAlives: true}}
 }
 
 // Failed tells whether any check found something wrong.

@@ -196,7 +196,7 @@ func (d *Doctor) listener(ctx context.Context) Check {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	number, err := net.LookupPort("tcp", port)
+	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
 	if err != nil || number == 0 {
 		return c.Ended(maildns.Unchecked, "SPAREKEY_BOUNCE_LISTEN takes any free port, which nobody can find.").Do("Name a port.")
 	}

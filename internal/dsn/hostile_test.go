@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/testkit/effort"
 )
 
 // quickly reads a mail and fails if it took longer than its size can cost, or kept
@@ -20,9 +22,9 @@ func quickly(t *testing.T, mail string) Returned {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start := time.Now()
-	r, err := Read(strings.NewReader(mail))
-	took := time.Since(start)
+	var r Returned
+	var err error
+	took := effort.Of(func() { r, err = Read(strings.NewReader(mail)) })
 	runtime.ReadMemStats(&after)
 	require.NoError(t, err)
 	assert.Less(t, took, 8*time.Second, "%d bytes", len(mail))
@@ -98,7 +100,6 @@ func TestAHostileMailCostsNoMoreThanItsSize(t *testing.T) {
 }
 
 func TestPartsWithinPartsEnd(t *testing.T) {
-	t.Parallel()
 	var b strings.Builder
 	b.WriteString("From: MAILER-DAEMON@a.example\nContent-Type: multipart/mixed; boundary=b0\n\n")
 	for i := range 10_000 {
@@ -116,7 +117,6 @@ func TestPartsWithinPartsEnd(t *testing.T) {
 }
 
 func TestALongTextIsCutBetweenCharacters(t *testing.T) {
-	t.Parallel()
 	for shift := range 3 {
 		r := quickly(t, "From: postmaster@a.example\nSubject: Undeliverable\n\n"+strings.Repeat("x", shift)+strings.Repeat("届", 200_000))
 		assert.NotContains(t, r.Text, "å", "read as if it were another charset")

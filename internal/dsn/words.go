@@ -54,7 +54,7 @@ var originalBelow = regexp.MustCompile(`(?im)^[ \t>*=_-]*(?:` + strings.Join([]s
 	`(?:text of )?(?:the )?message follows`, `the message (?:header|that)[^\n]{0,40} (?:follows|attached)`, `returned mail follows`,
 	`original mail(?: message)?[ \t:.=_-]*$`, `begin (?:forwarded|returned) message`, `message header[s]?[ \t:.=_-]*$`,
 	`(?:ursprungliche|urspruengliche|ursprüngliche) nachricht`, `ursprüngliche nachrichtenkopfzeilen`,
-	`message d'origine`, `en-t[eê]tes du message`, `mensaje original`, `encabezados (?:del mensaje )?originales`, `messaggio originale`, `oorspronkelijk bericht`,
+	`message d'origine`, `en-t[eê]tes du message`, `mensaje original`, `encabezados (?:del mensaje )?originales`, `messaggio originale`, `oorspronkelijk bericht`, //nolint:misspell // Spanish
 	`исходное сообщение`, `копия сообщения`, `元のメッセージ`, `原始邮件`, `原始郵件`,
 	`original text follows`, `first \d+ (?:lines|bytes) of (?:the )?(?:original|message)`, `the header of the original message`,
 }, `|`) + `)[^\n]*$`)

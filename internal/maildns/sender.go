@@ -83,15 +83,15 @@ func evaluate(ctx context.Context, r *Resolver, s Sender, from netip.Addr) (spf.
 // address it has to allow.
 func (c Check) evaluable(ctx context.Context, r *Resolver, s Sender, record string) Check {
 	result, err := evaluate(ctx, r, s, somewhere)
-	switch {
-	case result == spf.TempError:
+	switch result {
+	case spf.TempError:
 		return c.unanswered(err)
-	case result == spf.PermError:
+	case spf.PermError:
 		return c.broken(s, record, err)
-	case result == spf.Pass:
+	case spf.Pass:
 		return c.Ended(Fail, "The SPF record of %s lets everybody send in its name.", s.ReturnPath).
 			Do("End it with -all instead.", Record{s.ReturnPath, "TXT", endsWith(record, "-all")})
-	case result == spf.Neutral:
+	case spf.Neutral:
 		return c.Ended(Warn, "The SPF record of %s says nothing about servers it does not name.", s.ReturnPath).
 			Do("End it with -all.", Record{s.ReturnPath, "TXT", endsWith(record, "-all")})
 	default:

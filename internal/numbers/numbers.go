@@ -80,7 +80,7 @@ type Day struct {
 	Asked, Alone, Helped int
 }
 
-// The periods that may be asked for, in days.
+// Periods are those that may be asked for, in days.
 var Periods = []int{7, 30, 90}
 
 // fresh is how old the counts of the last hours may be.

@@ -100,12 +100,25 @@ func TestUnusableHashesMatchNothing(t *testing.T) {
 func TestRefusedPasswordIsNotHashed(t *testing.T) {
 	t.Parallel()
 	for _, plain := range []string{"", "a\x00b", "a\nb", "\x7f", "\xff", "\u2028", "\ufffe", strings.Repeat("é", 257), strings.Repeat("a", 50<<20)} {
-		began := time.Now()
-		_, err := quick().Hash(context.Background(), plain)
-		require.True(t, fault.Is(err, fault.Invalid))
-		require.Equal(t, "password", fault.As(err).Fields[0].Name)
-		require.Less(t, time.Since(began), 100*time.Millisecond)
+		within(t, 100*time.Millisecond, func() {
+			_, err := quick().Hash(context.Background(), plain)
+			require.True(t, fault.Is(err, fault.Invalid))
+			require.Equal(t, "password", fault.As(err).Fields[0].Name)
+		})
 	}
+}
+
+// within fails if work never takes less than the limit: one of twenty tries has
+// the processor to itself also on a busy machine.
+func within(t *testing.T, limit time.Duration, work func()) {
+	t.Helper()
+	quickest := time.Hour
+	for i := 0; i < 20 && quickest >= limit; i++ {
+		began := time.Now()
+		work()
+		quickest = min(quickest, time.Since(began))
+	}
+	require.Less(t, quickest, limit)
 }
 
 func TestEveryWritingIsAccepted(t *testing.T) {

@@ -82,8 +82,8 @@ func TestCircuitOfAServer(t *testing.T) {
 	require.Contains(t, h[0].LastError, "hung up")
 	require.Equal(t, relay.Closed, h[1].State)
 
-	for i, pause := range []time.Duration{5, 10, 20, 40, 80, 160, 300, 300} {
-		clock.pass(pause*time.Second - time.Millisecond)
+	for i, seconds := range []int{5, 10, 20, 40, 80, 160, 300, 300} {
+		clock.pass(time.Duration(seconds)*time.Second - time.Millisecond)
 		attempts, _ := send(t, r, envelope)
 		require.Len(t, attempts, 1, "not before the end of pause %d", i)
 		clock.pass(time.Millisecond)

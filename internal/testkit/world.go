@@ -113,13 +113,32 @@ func EachDB(t *testing.T, test func(t *testing.T, w *World), options ...func(*co
 func Database(t *testing.T, engine string) config.Database {
 	t.Helper()
 	if engine == "postgres" {
-		return config.Database{Engine: engine, DSN: postgres.DSNFrom(t, migrate)}
+		return config.Database{Engine: engine, DSN: postgres.DSNFrom(t, migratePostgres)}
 	}
-	return config.Database{Engine: engine, DSN: filepath.Join(t.TempDir(), "sparekey.db")}
+	file := filepath.Join(t.TempDir(), "sparekey.db")
+	empty, err := emptyFile()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, empty, 0o600))
+	return config.Database{Engine: engine, DSN: file}
 }
 
-func migrate(dsn string) error {
-	d, err := db.Open(context.Background(), db.Config{Engine: "postgres", DSN: dsn, Clock: time.Now})
+// emptyFile is what an empty SQLite database looks like: with the race detector
+// migrating costs as much as many a test.
+var emptyFile = sync.OnceValues(func() ([]byte, error) {
+	folder, err := os.MkdirTemp("", "sparekey-empty-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	file := filepath.Join(folder, "sparekey.db")
+	if err := migrate("sqlite", file); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+})
+
+func migrate(engine, dsn string) error {
+	d, err := db.Open(context.Background(), db.Config{Engine: engine, DSN: dsn, Clock: time.Now})
 	if err != nil {
 		return err
 	}
@@ -128,6 +147,8 @@ func migrate(dsn string) error {
 	}
 	return d.Close()
 }
+
+func migratePostgres(dsn string) error { return migrate("postgres", dsn) }
 
 // New starts a world on a database. Options may change its configuration.
 func New(t *testing.T, database config.Database, options ...func(*config.Config)) *World {

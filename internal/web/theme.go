@@ -20,7 +20,8 @@ func (d *Door) theme(v *visit) error {
 		return fault.New(fault.NotFound, "This environment has no colour of its own.")
 	}
 	v.w.Header().Set("Cache-Control", "public, max-age=3600")
-	v.css(shades)
+	v.sheet()
+	v.shades(shades)
 	return nil
 }
 
@@ -32,19 +33,20 @@ func (d *Door) themeOfLook(v *visit, look string) error {
 		}
 	}
 	v.w.Header().Set("Cache-Control", "no-store")
-	shades, err := environment.ShadesOf(v.env.Policy.Accent)
-	if err != nil { // none, that is
-		v.w.Header().Set("Content-Type", "text/css; charset=utf-8")
-		v.w.WriteHeader(http.StatusOK)
-		return nil
+	v.sheet()
+	if shades, err := environment.ShadesOf(v.env.Policy.Accent); err == nil {
+		v.shades(shades)
 	}
-	v.css(shades)
 	return nil
 }
 
-func (v *visit) css(s environment.Shades) {
+// sheet begins the answer that is a style sheet.
+func (v *visit) sheet() {
 	v.w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	v.w.WriteHeader(http.StatusOK)
+}
+
+func (v *visit) shades(s environment.Shades) {
 	_, _ = fmt.Fprintf(v.w, ":root{--accent-light:%s;--on-accent-light:#ffffff;--accent-dark:%s;--on-accent-dark:%s}\n",
 		s.Light, s.Dark, s.OnDark) // the client may have left
 }

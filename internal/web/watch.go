@@ -64,7 +64,7 @@ func (d *Door) watchUser(v *visit) error {
 		}
 		next, err := d.UserManager.Version(v.ctx(), v.actor(), v.env, userID)
 		if err != nil {
-			return nil //nolint:nilerr // the answer is under way: the page's own reload says what is wrong
+			return nil // the answer is under way: the page's own reload says what is wrong
 		}
 		switch {
 		case next != version:

@@ -24,7 +24,6 @@ type flapper struct {
 	open   map[net.Conn]bool // true while it owes an answer
 	taken  []letter
 	broken int // conversations it broke off
-	ended  bool
 	served sync.WaitGroup
 	l      net.Listener
 }

@@ -88,7 +88,7 @@ var askings = []lockout{
 		link := s.gets("You are invited").LinkTo("/reset-password/")
 		s.waits(8 * 24 * time.Hour)
 		s.opens(link, "This link has expired")
-		s.admin().searches(s.name).reads("State: Invited").chooses("Resend invitation").goes().reads("The invitation is on its way to nora@acme.example again.")
+		s.admin().searches(s.name).reads("State: Invited").chooses("Resend invitation").goes().reads("The invitation is on its way to nora@acme.example.")
 		welcome := s.browser.Get(s.gets("You are invited").LinkTo("/reset-password/"))
 		s.sees(welcome, "Welcome, Nora New")
 		welcome.Fill("New password", newPassphrase).Press("Set new password")

@@ -38,6 +38,7 @@ type SignIn struct {
 	NoLimits bool
 
 	shapes sync.Map // id.Environment -> *counted
+	turns  turns    // by environment and subject
 }
 
 // Limits on wrong passwords.
@@ -79,6 +80,13 @@ func (s *SignIn) In(ctx context.Context, env environment.Environment, t Try) (In
 		subject += ":" + secret.Hash(t.Device)[:16]
 	}
 	network := "login-network:" + t.From.Network
+	if !s.NoLimits {
+		leave, err := s.turns.take(ctx, string(env.ID)+" "+subject)
+		if err != nil {
+			return In{}, err
+		}
+		defer leave()
+	}
 	if err := s.spendTry(ctx, env, subject, network, t.From.Network); err != nil {
 		return In{}, err
 	}

@@ -254,6 +254,40 @@ func TestManyWrongPasswordsAtOnceAreAllCounted(t *testing.T) {
 	})
 }
 
+func TestManyRightPasswordsAtOnceAllLogIn(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		w.Clock.Freeze()
+		atOnce := func(password func(i int) string) map[int]int {
+			var group sync.WaitGroup
+			var mu sync.Mutex
+			answers := map[int]int{}
+			for i := range 40 {
+				group.Go(func() {
+					status := login(w, janeEmail, password(i)).Status
+					mu.Lock()
+					defer mu.Unlock()
+					answers[status]++
+				})
+			}
+			group.Wait()
+			return answers
+		}
+		for range 9 { // one more wrong one would slow the next down
+			require.False(t, mayLogIn(w, janeEmail, "a wrong long password"))
+		}
+		right := func(int) string { return testkit.Passphrase }
+		require.Equal(t, map[int]int{http.StatusSeeOther: 40}, atOnce(right))
+
+		// Guesses beside them are worth no more than before.
+		wrong := func(int) string { return "a wrong long password" }
+		require.Equal(t, map[int]int{http.StatusUnprocessableEntity: 10, http.StatusTooManyRequests: 30}, atOnce(wrong))
+		require.Equal(t, map[int]int{http.StatusTooManyRequests: 40}, atOnce(right), "while it is slowed down nobody's password is looked at")
+		w.Clock.Advance(time.Minute)
+		require.Equal(t, map[int]int{http.StatusSeeOther: 40}, atOnce(right))
+	})
+}
+
 func TestOneNetworkMayFailAHundredTimes(t *testing.T) {
 	t.Parallel()
 	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {

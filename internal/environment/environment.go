@@ -172,7 +172,7 @@ func SetSuspended(tx *db.Tx, env id.Environment, suspended bool) error {
 
 // Delete removes an environment and everything in it.
 func Delete(tx *db.Tx, env id.Environment) error {
-	for _, table := range []string{"attempts", "messages", "jobs", "links", "tokens", "sessions", "requests", "unmatched", "throttle", "suppressions", "alarms", "unknown_replies", "events", "users"} {
+	for _, table := range []string{"attempts", "messages", "jobs", "links", "tokens", "sessions", "requests", "unmatched", "throttle", "suppressions", "alarms", "alarm_signs", "unknown_replies", "used_once", "events", "users"} {
 		if _, err := tx.Exec("DELETE FROM "+table+" WHERE environment_id = $1", env); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ package alarm
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/db"
@@ -136,6 +137,13 @@ func first(tx *db.Tx, a Alarm) error {
 	if made == 1 {
 		say(tx, "alarm", a)
 	}
+	return err
+}
+
+// Explain adds what was found out to the detail of an alarm that stands.
+func Explain(tx *db.Tx, a Alarm, more string) error {
+	_, err := tx.Exec("UPDATE alarms SET detail = $4 WHERE environment_id = $1 AND name = $2 AND about = $3",
+		a.Environment, a.Name, a.About, clip(strings.TrimSpace(a.Detail+"\n"+more), longDetail))
 	return err
 }
 

@@ -2,9 +2,13 @@ package app_test
 
 import (
 	"fmt"
+	"net"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/emersion/go-smtp"
+	"github.com/foxcpp/go-mockdns"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/internal/access"
@@ -12,6 +16,7 @@ import (
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/maildns"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/testkit"
 )
@@ -140,3 +145,47 @@ func TestARuleThatTurnsAFifthAwayIsAnAlarm(t *testing.T) {
 
 // noNetworkLimit: the whole crowd asks from one network.
 func noNetworkLimit(c *config.Config) { c.LimitsOff = true }
+
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+
+func TestWhereTheDNSSendsMailStandsBesideAServerThatServesTheDomainNoMore(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		answers, err := mockdns.NewServerWithLogger(map[string]mockdns.Zone{
+			"far.example.": {MX: []net.MX{{Host: "new.far.example.", Pref: 10}}},
+		}, quiet{}, false)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = answers.Close() })
+		w.App.Resolver = maildns.At(answers.LocalAddr().String())
+
+		w.Inbox.SetFate(func(string, string, []byte) error {
+			return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "relaying denied"}
+		})
+		for _, email := range []string{"jane@far.example", "jane@silent.example"} {
+			w.AddUser(w.Acme, email, email, access.Member)
+			w.Browser().Get("/acme/forgot-password").Fill("Email", email).Press("Send password reset link")
+		}
+		require.Eventually(t, func() bool {
+			stand := 0
+			w.View(func(tx *db.Tx) (err error) {
+				stand, err = db.One[int](tx, "SELECT count(*) FROM alarms WHERE name = $1", alarm.RelayDenied)
+				return err
+			})
+			return stand == 2
+		}, 20*time.Second, 10*time.Millisecond)
+		for range 2 { // once is enough
+			require.NoError(t, w.App.LookBack(w.Ctx()))
+		}
+		w.View(func(tx *db.Tx) error {
+			all, err := alarm.List(tx)
+			for _, a := range all {
+				told := strings.Count(a.Detail, "The DNS sends mail for this domain to new.far.example.")
+				require.Equal(t, a.About == "far.example", told == 1, "%+v", a)
+				require.Contains(t, a.Detail, "relaying denied")
+			}
+			return err
+		})
+	})
+}

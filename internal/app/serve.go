@@ -14,6 +14,7 @@ import (
 	"github.com/sparekey/sparekey/internal/canary"
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/delivery"
+	"github.com/sparekey/sparekey/internal/maildns"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
 	"github.com/sparekey/sparekey/internal/story"
@@ -31,6 +32,8 @@ type Server struct {
 	stopping chan struct{}
 	Canary   *canary.Canary
 	servedAt atomic.Value // net.Addr
+	// Resolver asks the DNS about alarms.
+	Resolver *maildns.Resolver
 }
 
 // New opens everything a server needs. It serves nothing yet.
@@ -43,7 +46,7 @@ func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, core.Close())
 	}
-	s := &Server{Core: core, relay: r, metrics: newMetrics(core.DB), stopping: make(chan struct{})}
+	s := &Server{Core: core, relay: r, metrics: newMetrics(core.DB), stopping: make(chan struct{}), Resolver: maildns.System()}
 	s.Canary = s.newCanary()
 	s.metrics.registry.MustRegister(mailHealth{r}, outlook{core.DB, s.Canary})
 	alarm.Log(core.DB, core.Log)

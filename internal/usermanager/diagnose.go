@@ -110,13 +110,21 @@ var mailboxProviders = []string{
 	"mail.ru", "yandex.ru", "comcast.net", "verizon.net", "btinternet.com", "hotmail.co.uk", "yahoo.co.uk", "hotmail.fr", "yahoo.fr",
 }
 
+// neighbours are real mail domains that come near one of them.
+var neighbours = []string{
+	"mail.com", "email.com", "ymail.com", "gmx.com", "gmx.at", "gmx.ch", "gmx.fr", "yahoo.ca", "yahoo.de", "yahoo.in", "yahoo.it", "yahoo.es",
+	"live.ca", "live.de", "live.fr", "live.nl", "live.cn", "bol.com", "hotmail.de", "hotmail.es", "hotmail.it", "outlook.de", "outlook.fr",
+	"outlook.es", "aol.de", "aim.com", "me.com", "mac.com", "web.com", "126.com", "139.com", "189.cn", "bk.ru", "list.ru", "inbox.ru", "ya.ru",
+	"yandex.com", "yandex.kz", "free.com", "libero.com", "iol.it", "sky.com", "orange.com", "orange.pl", "pm.me", "protonmail.ch",
+}
+
 // likelyAddress gives what an address was probably meant to be, or "": its domain
 // is a letter or two away from a large one, or the part before the @ from the
 // person's own name.
 func likelyAddress(u user.User) string {
 	local, domain, _ := strings.Cut(u.EmailKey, "@")
 	for _, known := range mailboxProviders {
-		if domain == known {
+		if domain == known || slices.Contains(neighbours, domain) || slices.Contains(mailboxProviders, domain) {
 			break
 		}
 		if d := distance(domain, known); d == 1 || d == 2 && len(known) > 8 {
@@ -129,7 +137,7 @@ func likelyAddress(u user.User) string {
 	}
 	first, last := words[0], words[len(words)-1]
 	forms := []string{first + "." + last, first + last, last + "." + first, first[:1] + "." + last, first + "_" + last, first + "-" + last}
-	if slices.Contains(forms, local) {
+	if slices.Contains(forms, local) || slices.Contains(words, local) || strings.HasPrefix(last, local) || strings.HasPrefix(first, local) {
 		return ""
 	}
 	for _, form := range forms {

@@ -66,7 +66,7 @@ func guess(tx *db.Tx, env id.Environment, key string) (*Guess, error) {
 
 // searches gives what to look for, the likeliest first: the name at any domain,
 // its half, third or last letter before the @ and, since two mistakes leave one
-// of three pieces whole, each third that is long enough. All are short texts
+// of three pieces whole, its beginnings and each third that is long enough. All are short texts
 // without a space, so that the trigram index serves them or, for a common one,
 // the walk ends soon; the domain would cost time and tell little in a company.
 func searches(local, domain string) []string {
@@ -80,6 +80,11 @@ func searches(local, domain string) []string {
 	all := []string{local + "@", string(letters[n/2:]) + start, string(letters[n*2/3:]) + start}
 	if n < 6 {
 		all = append(all, string(letters[max(n-1, 0):])+start)
+	}
+	for _, piece := range [][]rune{letters, letters[:(n+1)/2], letters[:(n*2+1)/3]} { // a slip near the end
+		if len(piece) >= 3 {
+			all = append(all, string(piece))
+		}
 	}
 	for i := range 3 {
 		if piece := letters[n*i/3 : n*(i+1)/3]; len(piece) >= 3 {

@@ -23,6 +23,11 @@ func TestALikelyAddressIsNearTheNameOrALargeDomain(t *testing.T) {
 		{"ines.mueller@acme.example", "Ines Müller", ""},
 		{"tomas.ferreira@acme.example", "Tomás Ferreira", ""},
 		{"office@acme.example", "Front Desk", ""},
+		{"inject@acme.example", "User Inject", ""},
+		{"smith@acme.example", "John Smith", ""},
+		{"jane@mail.com", "Jane", ""},
+		{"jane@yahoo.ca", "Jane", ""},
+		{"jane@hotmail.fr", "Jane", ""},
 	} {
 		require.Equal(t, c.want, likelyAddress(user.User{Email: c.email, EmailKey: c.email, Name: c.name}), c.email)
 	}

@@ -37,6 +37,9 @@ func TestWhoWasProbablyMeant(t *testing.T) {
 		w.add("jo@acme.example", "Jo", access.Member, user.Active)
 		w.add("jonathan.smith@acme.example", "Jonathan", access.Member, user.Active)
 		w.add("dan@acme.example", "Dan", access.Member, user.Deactivated)
+		w.add("martin@acme.example", "Martin", access.Member, user.Active)
+		w.add("jjansen@acme.example", "J. Jansen", access.Member, user.Active)
+		w.add("andreas@acme.example", "Andreas", access.Member, user.Active)
 		married := w.add("maiden.name@elsewhere.example", "Jo", access.Member, user.Active)
 		w.update(func(tx *db.Tx) error {
 			next, err := address.Parse("another.one@third.example")
@@ -53,6 +56,10 @@ func TestWhoWasProbablyMeant(t *testing.T) {
 			"rnarina@acme.example":          "Marina: reads the same",
 			"jonatan.smiht@acme.example":    "Jonathan: two letters differ",
 			"jonathansmith@acme.example":    "Jonathan: reads the same",
+			"martim@acme.example":           "Martin: one letter differs",
+			"martni@acme.example":           "Martin: one letter differs",
+			"jjanson@acme.example":          "J. Jansen: one letter differs",
+			"andrea@acme.example":           "Andreas: one letter differs",
 			"jane+news@acme.example":        "Jane Doe: the same but for what follows the plus",
 			"maiden.name@elsewhere.example": "Jo: their address before it changed",
 			"somebody.else@other.example":   "",

@@ -29,6 +29,7 @@ func (d *Door) cookieName(slug, what string) string {
 const (
 	deviceCookie = "device" // has signed in as this address before
 	askedCookie  = "asked"  // asked for a reset of this address
+	caseCookie   = "case"   // the number of its last asking
 	flashCookie  = "flash"  // something to say once, on the next page
 )
 

@@ -91,6 +91,10 @@ func (v *visit) card(d usermanager.Details) templates.Diagnosis {
 			c.Button = "Give a link by phone"
 		}
 	}
+	if c.Button == "" && g.Button.Step != diagnosis.StepNone && may(access.ResendInvitation) {
+		c.Button, c.Action = "Resend invitation", templates.ActionResendInvitation
+		c.More = "If no mail arrives there at all, correct the address; whoever runs the server can also make a link of the invitation."
+	}
 	if d.Suppressed && d.CanAllowMail(v.actor(), v.env) {
 		c.Second, c.SecondAction = "Allow mail to this address again", templates.ActionAllowMail
 		c.More = "Nothing is mailed to this address until it is corrected or you allow it again."

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
 
@@ -34,7 +35,7 @@ func (d *Door) showForgotPassword(v *visit) error {
 		return err
 	}
 	return v.show(http.StatusOK, templates.ForgotPasswordPage(templates.ForgotPassword{
-		Page: v.anonymous(), Email: cut(v.r.URL.Query().Get("email"), 254), HelpLine: v.env.Policy.HelpLine,
+		Page: v.anonymous(), Email: cut(v.r.URL.Query().Get("email"), 254), HelpLine: v.env.Policy.HelpLine, Case: v.lastCase(),
 	}))
 }
 
@@ -44,6 +45,10 @@ func (v *visit) anonymous() templates.Page {
 	p.Nav, p.RequestID = templates.Nav{}, ""
 	return p
 }
+
+// lastCase is the number of the last asking from this browser: phones forget the
+// page it stood on.
+func (v *visit) lastCase() string { return secret.ReadCaseNumber(v.cookie(caseCookie)) }
 
 func (d *Door) submitForgotPassword(v *visit) error {
 	if err := v.closed(); err != nil {
@@ -66,6 +71,7 @@ func (d *Door) submitForgotPassword(v *visit) error {
 	if d.Recovery.KnownBrowser(v.env, typed, v.cookie(askedCookie)) == "" {
 		v.setCookie(askedCookie, d.Recovery.Browser(v.env, asked.Address.Key), 24*time.Hour)
 	}
+	v.setCookie(caseCookie, asked.Case, 24*time.Hour)
 	return v.show(http.StatusOK, templates.CheckYourMailPage(templates.CheckYourMail{
 		Page: v.anonymous(), Email: typed, Sender: cmp.Or(v.env.Policy.SenderAddress, d.Sender), Subject: mail.Subject(mail.Reset, v.env.Name),
 		Case: asked.Case, Again: v.form.Get("again") != "", HelpLine: v.env.Policy.HelpLine,

@@ -71,6 +71,31 @@ func TestTheArticleThisProductBeganWith(t *testing.T) {
 	require.Equal(t, "Help", admin.Get("/acme/users").Follow("Help").Heading(), "the navigation leads there too")
 }
 
+// TestHelpKnowsTheCaseNumber: whoever is given a number, or told one, reads what
+// to do with it, and the queue is found by its name.
+func TestHelpKnowsTheCaseNumber(t *testing.T) {
+	t.Parallel()
+	w := testkit.New(t, testkit.Database(t, "sqlite"))
+	jane := w.Browser().Get("/acme/help?q=case+number").Follow("No mail comes")
+	require.Contains(t, jane.Text(), "Tell your administrator the case number on that page")
+	require.Equal(t, "/acme/forgot-password", jane.Follow("ask again").URL.Path)
+	for _, name := range []string{"code", "link-does-not-work"} {
+		require.Equal(t, "No mail comes", w.Browser().Get("/acme/help/"+name).Follow("No mail comes").Heading())
+	}
+
+	desk := w.Browser()
+	desk.SignIn("helpdesk@acme.example", testkit.Passphrase)
+	for _, title := range []string{"A user cannot reset the password", "The mail did not arrive"} {
+		article := desk.Get("/acme/help?q=needs+help+case+number").Follow(title)
+		require.Contains(t, article.Text(), "Type it into the search field of the User Manager", title)
+		require.Contains(t, article.Text(), "Done", title)
+		require.Equal(t, "/acme/needs-help", article.Follow("Needs help").URL.Path, title)
+	}
+	article := desk.Get(theArticle)
+	require.Contains(t, article.Text(), "not who is calling", "a number proves nobody")
+	require.Contains(t, article.Text(), "came back, was refused, or still waits", "who stands in the queue")
+}
+
 func TestYesIsCountedOnceForEachReader(t *testing.T) {
 	t.Parallel()
 	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {

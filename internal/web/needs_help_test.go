@@ -237,3 +237,38 @@ func TestADigestNamesThoseWhoNeedHelp(t *testing.T) {
 		}
 	})
 }
+
+func TestTheCaseNumberStaysWithTheBrowserThatAsked(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		for _, email := range []string{janeEmail, "nobody@acme.example"} {
+			b := w.Browser()
+			require.NotContains(t, b.Get("/acme/forgot-password").Text(), "Still nothing?")
+			number := caseOf(t, ask(b, email).Body)
+			for _, page := range []string{"/acme/forgot-password", "/acme/reset-password"} {
+				require.Equal(t, number, caseOf(t, b.Get(page).Body), "a phone forgets the page it stood on")
+				require.NotContains(t, w.Browser().Get(page).Text(), "Still nothing?", "another browser is told nothing")
+			}
+		}
+		b := w.Browser()
+		ask(b, janeEmail)
+		b.Get(w.Mail(janeEmail, "Reset your password").LinkTo("/reset-password/")).Fill("New password", newPassphrase).Press("Set new password")
+		require.NotContains(t, b.Get("/acme/forgot-password").Text(), "Still nothing?", "who is back in needs it no more")
+	})
+}
+
+func TestAnInvitationThatDoesNotArriveHasANextStep(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		refuse(w, "new@acme.example", 552, smtp.EnhancedCode{5, 2, 2}, "mailbox full")
+		ada := w.Browser()
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		invite(w, "new@acme.example", "Nora New")
+		require.Eventually(t, func() bool { return count(w, "SELECT count(*) FROM cases") == 1 }, 20*time.Second, 5*time.Millisecond)
+		page := ada.Get("/acme/users").Follow("Nora New")
+		require.Contains(t, page.Text(), "Nora New’s mailbox has been full")
+		w.Inbox.SetFate(nil)
+		require.Contains(t, page.Press("Resend invitation").Text(), "The invitation is on its way to new@acme.example.")
+		w.Mail("new@acme.example", "You are invited to Acme")
+	})
+}

@@ -58,6 +58,9 @@ func (d *Door) submitResetPassword(v *visit) error {
 		return d.linkError(v, err)
 	}
 	v.setCookie(deviceCookie, d.SignIn.NewDevice(v.env, done.User.EmailKey), deviceLife)
+	if v.lastCase() != "" {
+		v.setCookie(caseCookie, "", 0)
+	}
 	if done.Session != "" {
 		v.setCookie("", done.Session, v.env.Policy.SessionLife)
 		return v.redirect(v.at())
@@ -163,7 +166,7 @@ func (d *Door) showCode(v *visit) error {
 		return err
 	}
 	return v.show(http.StatusOK, templates.CodeEntryPage(templates.CodeEntry{
-		Page: v.anonymous(), Email: cut(v.r.URL.Query().Get("email"), 254), HelpLine: v.env.Policy.HelpLine,
+		Page: v.anonymous(), Email: cut(v.r.URL.Query().Get("email"), 254), HelpLine: v.env.Policy.HelpLine, Case: v.lastCase(),
 	}))
 }
 
@@ -179,7 +182,7 @@ func (d *Door) submitCode(v *visit) error {
 		page := v.anonymous()
 		page.Problem = recovery.ErrCode.Sentence
 		return v.show(http.StatusUnprocessableEntity, templates.CodeEntryPage(templates.CodeEntry{
-			Page: page, Email: cut(email, 254), HelpLine: v.env.Policy.HelpLine,
+			Page: page, Email: cut(email, 254), HelpLine: v.env.Policy.HelpLine, Case: v.lastCase(),
 		}))
 	}
 	if err != nil {

@@ -282,7 +282,7 @@ func adminScenes() []scene {
 		{"user-new-taken", UserEditPage(taken), []string{"Jane Doe has this address already."}},
 		{"user-edit", UserEditPage(edit), []string{"Save", "Client Admin"}},
 		{"user-edit-locked", UserEditPage(locked), []string{"as strong as a link"}},
-		{"confirm-delete", ConfirmPage(confirm), []string{"Delete Jane Doe", "Ends 3 sessions on 2 devices.", "Cancel"}},
+		{"confirm-delete", ConfirmPage(confirm), []string{"Delete Jane Doe", "Ends 3 sessions on 2 devices.", "Keep it as it is"}},
 		{"confirm-sessions", ConfirmPage(safe), []string{"Ends 3 sessions of Jane Doe on 2 devices."}},
 		{"settings", SettingsPage(settings), []string{"safe choice", "Save settings"}},
 		{"settings-preview", SettingsPage(preview), []string{"Not saved yet.", "2 live links"}},

@@ -45,12 +45,29 @@ func (d *Delivery) find(l letter, a relay.Attempt) diagnosis.Finding {
 	if err != nil {
 		server = a.Server
 	}
-	return diagnosis.Reply(diagnosis.Heard{
+	h := diagnosis.Heard{
 		Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Text: words(a), Server: server, Domain: domainOf(l.message.ToEmail),
 		// What is said about the recipient or the message may be the receiver's
 		// word, passed on; everything before that is our server's own.
 		OwnRelay: !aboutTheMail(a), First: len(l.earlier) == 0,
-	})
+	}
+	if a.Err != nil && !a.Refused() { // a reply out of step means nothing
+		h.Code, h.Enhanced, h.Text = 0, "", a.Err.Error()
+	}
+	f := diagnosis.Reply(h)
+	if ofMailTaken[f.Class] {
+		f.Class = diagnosis.Unknown
+		if a.Outcome != relay.Permanent {
+			f.Class = diagnosis.ReceiverTrouble
+		}
+	}
+	return f
+}
+
+// ofMailTaken are the classes of reports about a mail that some server took. One
+// that did not take it may use the words, but cannot mean them.
+var ofMailTaken = map[diagnosis.Class]bool{
+	diagnosis.Delivered: true, diagnosis.Delayed: true, diagnosis.AutoReply: true, diagnosis.GaveUp: true,
 }
 
 func aboutTheMail(a relay.Attempt) bool {

@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -181,6 +182,47 @@ func TestASoftRefusalIsTriedAgainEvenIfItsCodeSaysNever(t *testing.T) {
 	})
 }
 
+// TestAnAnswerOutOfStepIsNoDelivery: whatever its code, the server did not take the
+// mail, so it is tried again.
+func TestAnAnswerOutOfStepIsNoDelivery(t *testing.T) {
+	for name, c := range map[string]struct{ command, answer, stage string }{
+		"message not asked for": {"DATA", "250 2.0.0 fine", "data"},
+		"odd answer to RCPT":    {"RCPT", "354 go on", "rcpt"},
+		"endless at RCPT":       {"RCPT", strings.Repeat("250-2.1.5 fine\r\n", 200) + "250 2.1.5 fine", "rcpt"},
+		"endless no at RCPT":    {"RCPT", strings.Repeat("550-5.1.1 no such user\r\n", 200) + "550 5.1.1 no such user", "rcpt"},
+		"long line at DATA":     {"DATA", "250 delivered " + strings.Repeat("x", 5000), "data"},
+		"words of a report":     {"RCPT", "450 {\"event\":\"delivered\"}", "rcpt"},
+		"words of a delay":      {"RCPT", "451 4.4.1 message delayed, it will be retried", "rcpt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+				s.answer(c.command, always(c.answer))
+				askForJane(w)
+				m := until(w, "deferred", 1)
+				require.Equal(t, c.stage, *m.Attempts[0].Stage)
+				require.Equal(t, "receiver-trouble", class(w))
+				require.Contains(t, []string{"deferred", "receiver-trouble"}, told(w))
+				require.Empty(t, standingOf(w, w.Jane).Suppressed)
+				s.answer(c.command, nil)
+				later(w, wait(w)+time.Second)
+				until(w, "sent", 2)
+				require.Len(t, s.mails(), 1)
+			})
+		})
+	}
+}
+
+// TestAServerOutOfStepLeavesTheMailToTheNext at once.
+func TestAServerOutOfStepLeavesTheMailToTheNext(t *testing.T) {
+	eachDB(t, func(t *testing.T, w *testkit.World, servers []*mailServer) {
+		servers[0].answer("DATA", always("250 2.0.0 fine"))
+		askForJane(w)
+		until(w, "sent", 2)
+		require.Len(t, servers[1].mails(), 1)
+		require.Equal(t, []string{"receiver-trouble", ""}, classes(w))
+	}, "up", "up")
+}
+
 // classes gives those of Jane's newest mail, in order.
 func classes(w *testkit.World) []string {
 	w.T.Helper()
@@ -190,4 +232,13 @@ func classes(w *testkit.World) []string {
 			AND message = (SELECT id FROM messages WHERE user_id = $1 ORDER BY made_at DESC, id DESC LIMIT 1)`, n+1), w.Jane.ID))
 	}
 	return all
+}
+
+// told gives the class that administrators read about Jane's recovery.
+func told(w *testkit.World) string {
+	w.T.Helper()
+	shown, err := w.App.UserManager.Show(w.Ctx(), access.Operator(), w.Acme, "jane@acme.example")
+	require.NoError(w.T, err)
+	require.NotNil(w.T, shown.Mail.Class)
+	return *shown.Mail.Class
 }

@@ -195,7 +195,7 @@ func (s *domains) learn(t *Turn, a Attempt, now time.Time) {
 		b.worked()
 		return
 	}
-	if a.Code == 0 || a.Outcome == Unknown || a.Stage != StageRcpt && a.Stage != StageData {
+	if a.Code == 0 || !a.Refused() || a.Stage != StageRcpt && a.Stage != StageData {
 		return
 	}
 	f := diagnosis.Reply(diagnosis.Heard{

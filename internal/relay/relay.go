@@ -239,6 +239,13 @@ func (r *Relay) order(now time.Time) []*host {
 	return append(fine, hanging...)
 }
 
+// Refused tells whether the server said a clear no. Where it neither did nor
+// accepted, its reply decides nothing, whatever the code: it was out of step.
+func (a Attempt) Refused() bool {
+	f, ok := errors.AsType[*failure](a.Err)
+	return ok && f.refused
+}
+
 // final tells whether no other server should be tried.
 func (a Attempt) final() bool {
 	switch a.Outcome {

@@ -156,7 +156,7 @@ func (r *reader) mail(m outbox.Message) diagnosis.Mail {
 		ID: string(m.ID), Link: m.Link, State: diagnosis.State(m.State), Server: last.Server, QueuedAt: m.MadeAt, DueAt: m.MadeAt,
 		LastTryAt: last.At, NextTryAt: m.NextTryAt, AcceptedAt: m.AcceptedAt,
 		Class: diagnosis.Class(last.Class), Hard: last.Hard, Reply: last.Reply, UnknownOutcome: last.Outcome == "unknown",
-		Ours: last.Server != "" && last.Class != "" && (last.Code == 0 || last.Stage != relay.StageRcpt && last.Stage != relay.StageData),
+		Ours: last.Server != "" && last.Class != "" && (last.Code < 400 || last.Stage != relay.StageRcpt && last.Stage != relay.StageData),
 	}
 	if !m.NextTryAt.IsZero() {
 		d.DueAt = m.NextTryAt

@@ -28,7 +28,7 @@ type ours struct {
 }
 
 // order is how the list shows our articles.
-var order = []string{"cannot-reset-password", "mail-did-not-arrive", "link-does-not-work", "code", "choose-a-password"}
+var order = []string{"cannot-reset-password", "mail-did-not-arrive", "no-mail", "link-does-not-work", "code", "choose-a-password"}
 
 var (
 	builtIn  = readArticles()

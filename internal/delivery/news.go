@@ -47,6 +47,18 @@ type news struct {
 	report   outbox.Report
 	found    diagnosis.Finding
 	provider string // whose own list keeps the address, or ""
+	// behind is the last answer behind a delay or a giving up, where one is told.
+	behind diagnosis.Class
+}
+
+// forOperators is what the people who run the server learn from: behind many
+// delays may be one cause.
+func (n news) forOperators() diagnosis.Finding {
+	f := n.found
+	if n.behind == diagnosis.Unreachable || n.behind == diagnosis.RateLimited {
+		f.Class = n.behind
+	}
+	return f
 }
 
 // take keeps news about a message and draws the consequences.
@@ -75,7 +87,7 @@ func take(tx *db.Tx, env id.Environment, m outbox.Message, n news) (Verdict, err
 		}
 		return Replayed, err
 	}
-	err = alarm.Notice(tx, alarm.Answer{Finding: n.found, Server: r.Reporter, Domain: domainOf(m.ToEmail), MadeAt: m.MadeAt})
+	err = alarm.Notice(tx, alarm.Answer{Finding: n.forOperators(), Server: r.Reporter, Domain: domainOf(m.ToEmail), MadeAt: m.MadeAt})
 	if err != nil {
 		return Taken, err
 	}

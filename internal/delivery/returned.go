@@ -82,7 +82,7 @@ func inReturned(r dsn.Returned, m outbox.Message) news {
 		}
 	}
 	n := news{
-		found:  best.Finding,
+		found: best.Finding, behind: best.Reason,
 		report: outbox.Report{Source: "mail", Kind: string(best.Kind), Reporter: best.Server, Recipient: best.Address},
 	}
 	n.report.Fingerprint = fingerprint(n)

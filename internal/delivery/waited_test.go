@@ -1,11 +1,13 @@
 package delivery_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/cases"
 	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/testkit"
@@ -62,5 +64,25 @@ func TestWhatWaitsBehindTheNextServerWaitsOn(t *testing.T) {
 		require.Equal(t, cases.Waiting, standingOf(w, w.Jane).Case)
 		require.Equal(t, delivery.Taken, take(w, path, report("delivered", "2.0.0", "jane@acme.example", "250 2.0.0 stored")).Verdict)
 		require.Empty(t, standingOf(w, w.Jane).Case)
+	})
+}
+
+func TestDelaysBehindWhichSeveralDomainsAreSilentAreAnAlarm(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		const domains = 3
+		for i := range domains {
+			email := fmt.Sprintf("jane@d%d.example", i)
+			w.AddUser(w.Acme, email, "Jane", access.Member)
+			w.Browser().Get("/acme/forgot-password").Fill("Email", email).Press("Send password reset link")
+		}
+		require.Eventually(t, func() bool {
+			return count(w, "SELECT count(*) FROM messages WHERE accepted_at IS NOT NULL") == domains
+		}, patience, 10*time.Millisecond)
+		alarms := func() int { return count(w, "SELECT count(*) FROM alarms WHERE name = 'unreachable'") }
+		for i, path := range s.paths() {
+			require.Zero(t, alarms(), "after %d", i)
+			take(w, path, report("delayed", "4.4.1", "jane@somewhere.example", "smtp; 451 4.4.1 [mx.somewhere.example]: connection timed out"))
+		}
+		require.Equal(t, 1, alarms())
 	})
 }

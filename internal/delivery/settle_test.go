@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -232,6 +233,40 @@ func classes(w *testkit.World) []string {
 			AND message = (SELECT id FROM messages WHERE user_id = $1 ORDER BY made_at DESC, id DESC LIMIT 1)`, n+1), w.Jane.ID))
 	}
 	return all
+}
+
+// TestASlowServerDoesNotMakeAMailStuck: while it is handed over it waits for nobody
+// of ours.
+func TestASlowServerDoesNotMakeAMailStuck(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		s.answer("RCPT", always("451 4.3.0 busy"))
+		askForJane(w)
+		until(w, "deferred", 1)
+		taken, release := make(chan struct{}), make(chan struct{})
+		answer := sync.OnceFunc(func() { close(release) })
+		t.Cleanup(answer)
+		s.answer("RCPT", nil)
+		s.answer(".", func() string { close(taken); <-release; return "250 2.0.0 taken" })
+		later(w, wait(w)+time.Second)
+		<-taken
+		change(w, "UPDATE messages SET next_try_at = $1", w.Clock.Now().Add(-4*time.Minute))
+		require.Equal(t, "queued", told(w))
+		answer()
+		until(w, "sent", 2)
+	})
+}
+
+// TestWhatNobodyHandsOverIsStuck: a lease that ran out counts for nothing.
+func TestWhatNobodyHandsOverIsStuck(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		s.answer("RCPT", always("451 4.3.0 busy"))
+		askForJane(w)
+		until(w, "deferred", 1)
+		due := w.Clock.Now().Add(wait(w))
+		change(w, "UPDATE jobs SET due_at = $1, leased_until = $2, lease_holder = 'gone'", due.Add(24*time.Hour), due.Add(time.Minute))
+		w.Clock.Advance(due.Sub(w.Clock.Now()) + 2*time.Minute)
+		require.Equal(t, "stuck", told(w))
+	})
 }
 
 // told gives the class that administrators read about Jane's recovery.

@@ -53,7 +53,7 @@ func (j *judgement) say(c Class, f Facts) Diagnosis {
 	}
 	return Diagnosis{
 		Class: c, Family: c.Family(), Since: f.Since, Sentence: Sentence(c, f), Button: Action(c, f), Operator: Operator(c, f),
-		Perhaps: f.Perhaps, Hard: j.hard, Reply: f.Reply, Mail: j.about.ID,
+		New: f.New, Perhaps: f.Perhaps, Hard: j.hard, Reply: f.Reply, Mail: j.about.ID,
 	}
 }
 
@@ -99,7 +99,7 @@ func (j *judgement) suppressed() (Class, Facts, bool) {
 // askedElsewhere: the newest thing that happened is an asking with another address.
 func (j *judgement) askedElsewhere() (Class, Facts, bool) {
 	e := j.story.AskedElsewhere
-	if e == nil || j.asked().After(e.At) || j.story.UsedAt.After(e.At) || j.story.SignedInAt.After(e.At) {
+	if e == nil || j.story.Suppressed != nil || j.asked().After(e.At) || j.story.UsedAt.After(e.At) || j.story.SignedInAt.After(e.At) {
 		return "", Facts{}, false
 	}
 	for _, r := range j.story.Refusals {
@@ -301,6 +301,8 @@ func (j *judgement) underWay(m Mail) (Class, Facts, bool) {
 		return NoMailServer, Facts{Since: m.QueuedAt}, true
 	case pending && !down.IsZero() && j.now.Sub(down) >= downAfter:
 		return AllServersDown, Facts{Since: down, Reply: m.Reply}, true
+	case pending && j.now.Sub(m.DueAt) >= stuckAfter && m.UnderWay:
+		return Queued, Facts{Since: m.QueuedAt}, true
 	case pending && j.now.Sub(m.DueAt) >= stuckAfter:
 		return Stuck, Facts{Since: m.QueuedAt}, true
 	case m.State == StateDeferred:

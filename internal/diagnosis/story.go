@@ -65,6 +65,7 @@ type Mail struct {
 	LastTryAt  time.Time
 	NextTryAt  time.Time
 	AcceptedAt time.Time
+	UnderWay   bool // it is being handed over just now, which takes a slow server minutes
 
 	// Of the last try, "" for an acceptance.
 	Class Class
@@ -120,6 +121,7 @@ type Diagnosis struct {
 	// What an administrator reads, and the one step that helps.
 	Sentence string
 	Button   Button
+	New      string // the address that is meant or moved to, "" if nobody knows
 	// What the operator is told, "" for nothing.
 	Operator string
 	// Perhaps: it is a guess, and the sentence says so.

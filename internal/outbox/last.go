@@ -52,3 +52,14 @@ func RecoveryMails(tx *db.Tx, env id.Environment, users []id.User, since time.Ti
 		WHERE m.environment_id = $1 AND m.made_at > $2 AND m.user_id IN (`+in+`)) AS recent
 		WHERE place <= $3 ORDER BY made_at DESC, id DESC`, args...)
 }
+
+// UnderWay tells which of these messages somebody is handing over just now.
+func UnderWay(tx *db.Tx, env id.Environment, messages []id.Message) (map[id.Message]bool, error) {
+	in, args := db.Among([]any{env, Send, tx.Now()}, messages)
+	found, err := db.All[id.Message](tx, "SELECT subject FROM jobs WHERE environment_id = $1 AND kind = $2 AND leased_until > $3 AND subject IN ("+in+")", args...)
+	now := make(map[id.Message]bool, len(found))
+	for _, m := range found {
+		now[m] = true
+	}
+	return now, err
+}

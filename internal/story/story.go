@@ -34,7 +34,8 @@ type Person struct {
 // told is how long after it began a recovery is still worth a word.
 const told = 14 * 24 * time.Hour
 
-// Of reads the stories of a page of people: seven statements for all of them.
+// Of reads the stories of a page of people: seven statements for all of them,
+// eight where a mail is not sent yet.
 // One with nothing to tell has none.
 func Of(tx *db.Tx, env environment.Environment, people []Person, servers Servers) (map[id.User]diagnosis.Story, error) {
 	since := tx.Now().Add(-told)
@@ -76,6 +77,7 @@ type reader struct {
 	since    time.Time
 	tokens   map[id.User]token.Token // the newest of each
 	last     map[id.Message]outbox.Last
+	underWay map[id.Message]bool
 	reports  map[id.Message][]outbox.Report
 	looks    map[id.User][]token.Look
 	refusals map[id.User][]diagnosis.Refusal
@@ -83,10 +85,19 @@ type reader struct {
 
 func (r *reader) read(users []id.User, mails []outbox.WithToken) error {
 	ids, links := make([]id.Message, len(mails)), make([]string, len(mails))
+	var pending []id.Message
 	for i, m := range mails {
 		ids[i], links[i] = m.ID, m.Link
+		if m.State == outbox.Queued || m.State == outbox.Deferred {
+			pending = append(pending, m.ID)
+		}
 	}
 	var err error
+	if len(pending) > 0 {
+		if r.underWay, err = outbox.UnderWay(r.tx, r.env, pending); err != nil {
+			return err
+		}
+	}
 	if r.tokens, err = token.NewestAmong(r.tx, r.env, users); err != nil {
 		return err
 	}
@@ -154,7 +165,7 @@ func (r *reader) mail(m outbox.Message) diagnosis.Mail {
 	last := r.last[m.ID]
 	d := diagnosis.Mail{
 		ID: string(m.ID), Link: m.Link, State: diagnosis.State(m.State), Server: last.Server, QueuedAt: m.MadeAt, DueAt: m.MadeAt,
-		LastTryAt: last.At, NextTryAt: m.NextTryAt, AcceptedAt: m.AcceptedAt,
+		LastTryAt: last.At, NextTryAt: m.NextTryAt, AcceptedAt: m.AcceptedAt, UnderWay: r.underWay[m.ID],
 		Class: diagnosis.Class(last.Class), Hard: last.Hard, Reply: last.Reply, UnknownOutcome: last.Outcome == "unknown",
 		Ours: last.Server != "" && last.Class != "" && (last.Code < 400 || last.Stage != relay.StageRcpt && last.Stage != relay.StageData),
 	}

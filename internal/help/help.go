@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
@@ -64,8 +65,7 @@ const mostWords = 6
 // those first that have them in the title. Viewer is zero for somebody who is not
 // signed in. Texts are left out.
 func (h *Help) Articles(ctx context.Context, viewer access.Actor, env environment.Environment, search string) ([]Article, error) {
-	words := strings.Fields(address.Fold(search))
-	words = words[:min(len(words), mostWords)]
+	words := wordsOf(search)
 	var found []Article
 	for _, a := range builtIn {
 		if holds(a.folded, words) {
@@ -92,6 +92,19 @@ func (h *Help) Articles(ctx context.Context, viewer access.Actor, env environmen
 		slices.SortStableFunc(found, func(a, b Article) int { return cmp.Compare(inTitle(b, words), inTitle(a, words)) })
 	}
 	return found, nil
+}
+
+// wordsOf splits what somebody searches for; the signs around a word, such as
+// quotes and a question mark, are not part of it.
+func wordsOf(search string) []string {
+	words := strings.Fields(address.Fold(search))
+	for i, w := range words {
+		bare := strings.TrimFunc(w, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsNumber(c) })
+		if bare != "" {
+			words[i] = bare
+		}
+	}
+	return words[:min(len(words), mostWords)]
 }
 
 func holds(folded string, words []string) bool {

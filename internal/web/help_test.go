@@ -385,6 +385,14 @@ func TestSearchFindsOurArticlesToo(t *testing.T) {
 		page := w.Browser().Get("/acme/help?q=" + url.QueryEscape(query))
 		require.True(t, page.Has(first), "%s finds %s:\n%s", query, first, page.Text())
 	}
+	_, err := w.App.Help.Write(w.Ctx(), clientAdmin(w), w.Acme, "", help.Draft{Title: "Night shift", Text: "Whoever **needs** help calls the gate.", Audience: help.Everyone, Publish: true})
+	require.NoError(t, err)
+	for _, query := range []string{"help needs", "HELP, Needs?", `“needs” "help"`, "needs help gate"} {
+		page := w.Browser().Get("/acme/help?q=" + url.QueryEscape(query))
+		require.True(t, page.Has("Night shift"), "%s: all words, in any order and case, without the signs around them:\n%s", query, page.Text())
+		require.Equal(t, query != "needs help gate", page.Has("The mail did not arrive"), "%s", query)
+	}
+	require.Contains(t, w.Browser().Get("/acme/help?q=needs+help+zebra").Text(), "Nothing about that yet", "one word that is nowhere")
 	none := w.Browser().Get("/acme/help?q=" + url.QueryEscape(`100%_\'"<b>`))
 	require.Equal(t, 200, none.Status)
 	require.Contains(t, none.Text(), "Nothing about that yet")

@@ -200,9 +200,9 @@ func (r *Recovery) send(ctx context.Context, actor access.Actor, env environment
 	mail func(*db.Tx, environment.Environment, user.User, access.Actor) error,
 ) (Sent, error) {
 	var sent Sent
-	err := r.DB.Update(ctx, func(tx *db.Tx) (err error) {
-		u := user.User{}
-		if u, err = r.lockFor(tx, actor, env, userID, action); err != nil {
+	err := r.DB.Update(ctx, func(tx *db.Tx) error {
+		u, err := r.lockFor(tx, actor, env, userID, action)
+		if err != nil {
 			return err
 		}
 		if u.State == user.Deactivated {

@@ -130,6 +130,15 @@ func messageRow(m usermanager.Message) templates.MessageRow {
 	if n := len(m.Attempts); m.State == outbox.Deferred && n > 0 && m.Attempts[n-1].Outcome == "permanent" {
 		words = "Refused for now; tried again"
 	}
+	if m.State == outbox.GivenUp {
+		words += givenUpAfter(m.SettledAt.Sub(m.MadeAt), len(m.Attempts))
+	}
+	for _, r := range m.Reports {
+		if r.Kind == "bounce" || r.Kind == "complaint" {
+			words, tone = reportWords(r)
+			words = strings.ToUpper(words[:1]) + words[1:]
+		}
+	}
 	row := templates.MessageRow{Kind: mailWords[mail.Kind(m.Kind)], State: words, Tone: tone, To: m.To, At: m.MadeAt, Next: m.NextTryAt}
 	for _, a := range m.Attempts {
 		row.Attempts = append(row.Attempts, templates.Attempt{

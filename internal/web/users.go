@@ -124,6 +124,8 @@ func mailHealth(m usermanager.Mail) templates.MailHealth {
 	switch {
 	case m.MadeAt.IsZero():
 		words, tone = "No mail yet", templates.ToneQuiet
+	case m.State == outbox.GivenUp:
+		words += givenUpAfter(m.SettledAt.Sub(m.MadeAt), 0)
 	case m.State != outbox.Sent || !m.HasLink:
 	case !m.OpenedAt.IsZero():
 		words, tone = "Link opened", templates.ToneGood

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/audit"
@@ -132,12 +134,27 @@ func stateWords(s outbox.State) (words, tone string) {
 	case outbox.Refused:
 		return "Refused by the mail server", templates.ToneBad
 	case outbox.GivenUp:
-		return "Given up after three days", templates.ToneBad
+		return "Given up", templates.ToneBad
 	case outbox.NotNeeded:
 		return "Not sent: no longer needed", templates.ToneQuiet
 	case outbox.Held:
 		return "Not sent: no mail goes to this address", templates.ToneBad
 	default:
 		return "Waiting to be sent", templates.ToneWait
+	}
+}
+
+// givenUpAfter says how long a mail was tried; where that was less than three
+// days, how often, if anybody counted.
+func givenUpAfter(tried time.Duration, tries int) string {
+	switch {
+	case tried >= 3*24*time.Hour:
+		return " after three days"
+	case tries == 1:
+		return " after one try"
+	case tries > 1:
+		return " after " + strconv.Itoa(tries) + " tries"
+	default:
+		return ""
 	}
 }

@@ -76,8 +76,9 @@ type Count[T any] struct {
 
 // Day is one day of a report.
 type Day struct {
-	At                   time.Time // its beginning, UTC
-	Asked, Alone, Helped int
+	At time.Time // its beginning, UTC
+	// What became of those who asked, as in the report; the rest is not back in.
+	Asked, Alone, Helped, UnderWay int
 }
 
 // Periods are those that may be asked for, in days.
@@ -152,6 +153,8 @@ func add(tx *db.Tx, env id.Environment, days int) (Report, error) {
 			d.Alone = row.N
 		case helped:
 			d.Helped = row.N
+		case underWay:
+			d.UnderWay = row.N
 		}
 	}
 	r.fill(total)

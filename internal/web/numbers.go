@@ -55,18 +55,13 @@ func numbersPage(p templates.Page, r numbers.Report) templates.Numbers {
 			{Words: "not back in", N: r.NotBack, Fill: "not-back"},
 		},
 	}
-	if n.Asked > 0 {
-		n.Alone = (r.Alone*100 + n.Asked/2) / n.Asked
-	}
-	signedIn := r.Funnel[len(r.Funnel)-1].N
-	if signedIn > 0 {
-		n.Median, n.P90 = inWords(r.Median), inWords(r.P90)
-	}
+	n.Alone, n.SignedIn = r.Alone, r.Funnel[len(r.Funnel)-1].N
+	n.Median, n.P90 = inWords(r.Median), inWords(r.P90)
 	for _, s := range r.Funnel {
 		n.Funnel = append(n.Funnel, templates.NumbersBar{Words: stepWords[s.What], N: s.N, Of: n.Asked})
 	}
 	for _, t := range r.Times {
-		n.Times = append(n.Times, templates.NumbersBar{Words: t.What.Words, N: t.N, Of: signedIn})
+		n.Times = append(n.Times, templates.NumbersBar{Words: t.What.Words, N: t.N, Of: n.SignedIn})
 	}
 	all := 0
 	for _, why := range r.Reasons {

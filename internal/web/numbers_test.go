@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -78,6 +79,10 @@ func TestNumbersTellHowRecoveryGoes(t *testing.T) {
 		soon := measure(w, 7)
 		require.Equal(t, 3, soon.UnderWay, "who asked within the last hour is not given up yet")
 		require.Empty(t, soon.Reasons)
+		require.Equal(t, 3, soon.ByDay[6].UnderWay+soon.ByDay[5].UnderWay, "nor on the day itself")
+		early := admin.Get("/acme/numbers?days=7")
+		require.Contains(t, early.Body, `class="fill-under-way" x=`, "the chart shows them apart")
+		require.NotRegexp(t, `class="fill-not-back" x="\d*1" y`, early.Body[strings.Index(early.Body, `class="days"`):])
 		w.Clock.Advance(2 * time.Hour)
 		r := measure(w, 7)
 		require.Equal(t, map[numbers.Step]int{
@@ -95,8 +100,12 @@ func TestNumbersTellHowRecoveryGoes(t *testing.T) {
 
 		page := admin.Get("/acme/numbers?days=7")
 		require.Equal(t, 200, page.Status)
-		require.Contains(t, page.Text(), "got back in without an administrator 20 %")
-		require.Contains(t, page.Text(), "The mail was taken; nobody opened the link 1 33 %")
+		require.Contains(t, page.Text(), "people got back in without an administrator 1 of 5", "five are too few for percent")
+		require.Regexp(t, `from asking to logged in, for 1 person [56] min`, page.Text())
+		require.NotContains(t, page.Text(), "nine of ten")
+		require.Contains(t, page.Text(), "The mail was taken; nobody opened the link 1 of 3")
+		require.NotContains(t, page.Text(), "%")
+		require.Regexp(t, `class="fill-not-back" x="\d*1" y`, page.Body[strings.Index(page.Body, `class="days"`):], "the hour is over")
 		require.Equal(t, 422, admin.Get("/acme/numbers?days=8").Status)
 	})
 }

@@ -49,13 +49,16 @@ func helpScenes() []scene {
 
 func numbersScenes() []scene {
 	busy := Numbers{
-		Page: admin("numbers"), Days: 7, Periods: []int{7, 30, 90}, CountedAt: ago(time.Minute), Asked: 10, Alone: 70, Median: "2 min", P90: "36 min", Nobody: 1,
+		Page: admin("numbers"), Days: 7, Periods: []int{7, 30, 90}, CountedAt: ago(time.Minute), Asked: 10, Alone: 7, SignedIn: 10, Median: "2 min", P90: "36 min", Nobody: 1,
 		Outcomes: []Outcome{{"without an administrator", 7, "alone"}, {"with an administrator’s help", 1, "helped"}, {"asked within the last hour", 1, "under-way"}, {"not back in", 1, "not-back"}},
 		Funnel:   []NumbersBar{{"Asked for a link", 10, 10}, {"Logged in", 8, 10}}, Times: []NumbersBar{{"under 1 minute", 8, 8}}, Reasons: []NumbersBar{{"The mailbox is full", 1, 1}},
-		ByDay: []NumbersDay{{At: ago(day), Asked: 4, Alone: 3}, {At: now, Asked: 6, Alone: 4, Helped: 1}},
+		ByDay: []NumbersDay{{At: ago(day), Asked: 4, Alone: 3}, {At: now, Asked: 6, Alone: 4, Helped: 1, UnderWay: 1}},
 	}
+	small := busy
+	small.Asked, small.Alone, small.SignedIn = 1, 0, 1
 	return []scene{
-		{"numbers", NumbersPage(busy), []string{"70 %", "for nine of ten", "The mailbox is full", "1 request was for an address nobody has here.", "As a table"}},
+		{"numbers", NumbersPage(busy), []string{"70 %", "of 10 people got back in without an administrator", "for half of 10 people", "for nine of ten", "The mailbox is full", "1 request was for an address nobody has here.", "As a table"}},
+		{"numbers-few", NumbersPage(small), []string{"person got back in without an administrator", "0 of 1", "for 1 person"}},
 		{"numbers-nobody", NumbersPage(Numbers{Page: admin("numbers"), Days: 7, Periods: []int{7, 30, 90}}), []string{"Nobody has asked in 7 days"}},
 	}
 }

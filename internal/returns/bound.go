@@ -14,7 +14,7 @@ const (
 	maxOfOne = 20
 )
 
-// bounded is a listener that hangs up on whoever is too many.
+// bounded is a listener that hangs up on whoever is too many or stays too long.
 type bounded struct {
 	net.Listener
 	mu   sync.Mutex
@@ -36,7 +36,9 @@ func (b *bounded) Accept() (net.Conn, error) {
 		}
 		who := network(c.RemoteAddr())
 		if b.enter(who) {
-			return &counted{Conn: c, leave: sync.OnceFunc(func() { b.leave(who) })}, nil
+			// Its time runs from here, not from a greeting that may never come.
+			end := time.AfterFunc(wholeTime, func() { _ = c.Close() })
+			return &counted{Conn: c, leave: sync.OnceFunc(func() { end.Stop(); b.leave(who) })}, nil
 		}
 		_, _ = c.Write([]byte(tooMany)) // so little does not block
 		_ = c.Close()

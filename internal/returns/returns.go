@@ -143,7 +143,6 @@ func (r *Listener) forged(from, remote string) {
 type session struct {
 	listener *Listener
 	remote   string
-	timer    *time.Timer // ends a connection that takes too long
 	from     string
 	paths    []string // return paths that we made, each once
 	own      []string // addresses of the mailbox
@@ -152,7 +151,7 @@ type session struct {
 
 func (r *Listener) session(c *smtp.Conn) *session {
 	remote, _, _ := net.SplitHostPort(c.Conn().RemoteAddr().String())
-	return &session{listener: r, remote: remote, timer: time.AfterFunc(wholeTime, func() { _ = c.Conn().Close() })}
+	return &session{listener: r, remote: remote}
 }
 
 func (s *session) Mail(from string, _ *smtp.MailOptions) error {
@@ -255,7 +254,4 @@ func (s *session) Data(in io.Reader) error {
 
 func (s *session) Reset() { s.from, s.paths, s.own, s.quiet = "", nil, nil, false }
 
-func (s *session) Logout() error {
-	s.timer.Stop()
-	return nil
-}
+func (s *session) Logout() error { return nil }

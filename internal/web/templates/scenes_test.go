@@ -264,6 +264,8 @@ func ownScenes() []scene {
 
 func adminScenes() []scene {
 	create := UserEdit{Page: admin("users"), New: true, Action: "/acme/users/new", Role: "member", Invite: true}
+	second := create
+	second.NoNewAdmin = "In this environment an operator adds a Client Admin, so that no Client Admin can make the second one whose agreement is needed."
 	taken := create
 	taken.Page = refused(admin("users"), "The user was not created.", FieldProblem{"email", "Jane Doe has this address already."}, FieldProblem{"name", "A name is needed."})
 	taken.Email = "jane@acme.example"
@@ -279,6 +281,7 @@ func adminScenes() []scene {
 	pale.Page, pale.Accent = refused(admin("settings"), "The settings were not saved.", FieldProblem{"accent", "This colour is too pale beside white: 1.9 to 1, and 4.5 to 1 is needed."}), "#ffcc00"
 	return []scene{
 		{"user-new", UserEditPage(create), []string{"Name", "Email", "Role", "Create user", "Send the invitation now"}},
+		{"user-new-second-admin", UserEditPage(second), []string{"Help desk", "an operator adds a Client Admin"}},
 		{"user-new-taken", UserEditPage(taken), []string{"Jane Doe has this address already."}},
 		{"user-edit", UserEditPage(edit), []string{"Save", "Client Admin"}},
 		{"user-edit-locked", UserEditPage(locked), []string{"as strong as a link"}},

@@ -179,17 +179,16 @@ func (r *Recovery) Styled(ctx context.Context, env environment.Environment, look
 
 // AskAgain is "Send a new link" on an expired link: an ordinary asking for its
 // user, without showing the address.
-func (r *Recovery) AskAgain(ctx context.Context, env environment.Environment, text string, from access.From) error {
+func (r *Recovery) AskAgain(ctx context.Context, env environment.Environment, text string, from access.From) (Asked, error) {
 	f, err := r.read(ctx, env, text)
 	if err != nil {
-		return err
+		return Asked{}, err
 	}
 	var u *token.Unusable
 	if err := r.usable(env, f); !errors.As(err, &u) || !u.MayAsk {
-		return fault.New(fault.Conflict, "A new link cannot be asked for here. Choose I forgot my password.")
+		return Asked{}, fault.New(fault.Conflict, "A new link cannot be asked for here. Choose I forgot my password.")
 	}
-	_, err = r.Ask(ctx, env, f.user.Email, from)
-	return err
+	return r.Ask(ctx, env, f.user.Email, from)
 }
 
 // mask shows enough of an address to recognise one's own: j•••@acme.example.

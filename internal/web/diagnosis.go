@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 
 	"github.com/sparekey/sparekey/internal/access"
@@ -69,6 +70,9 @@ func (v *visit) card(d usermanager.Details) templates.Diagnosis {
 	case diagnosis.StepCorrect:
 		if may(access.EditUser) {
 			c.Button, c.URL = g.Button.Words, v.at("users", string(d.User.ID), "edit")
+			if g.New != "" {
+				c.URL += "?" + url.Values{"email": {g.New}}.Encode()
+			}
 		}
 	case diagnosis.StepTell:
 		c.Button, c.Text = g.Button.Words, v.whereToLook(d)
@@ -95,6 +99,9 @@ func (v *visit) card(d usermanager.Details) templates.Diagnosis {
 		c.Button, c.Action = "Resend invitation", templates.ActionResendInvitation
 		c.More = "If no mail arrives there at all, correct the address; whoever runs the server can also make a link of the invitation."
 	}
+	if c.Text != "" && may(access.ResetPassword) && !d.Suppressed {
+		c.Second, c.SecondAction = "Give a link by phone", templates.ActionResetPassword
+	}
 	if d.Suppressed && d.CanAllowMail(v.actor(), v.env) {
 		c.Second, c.SecondAction = "Allow mail to this address again", templates.ActionAllowMail
 		c.More = "Nothing is mailed to this address until it is corrected or you allow it again."
@@ -105,7 +112,7 @@ func (v *visit) card(d usermanager.Details) templates.Diagnosis {
 // whereToLook is a text ready to send to somebody whose mail was taken and not opened.
 func (v *visit) whereToLook(d usermanager.Details) string {
 	return fmt.Sprintf("Hello %s,\n\na mail to set a new password for %s is on its way to %s. Please look in your spam or junk folder, or search your mail for:\n\nSubject: %s\nFrom: %s\n\nIf it is nowhere, call me and I give you a link another way.\n\n%s",
-		d.User.Name, v.env.Name, d.User.Email, mail.Subject(mail.Reset, v.env.Name), v.d.Sender, v.live.Name)
+		d.User.Name, v.env.Name, d.User.Email, mail.Subject(mail.Reset, v.env.Name), v.sender(), v.live.Name)
 }
 
 // passwordRule is a text ready to send to somebody whose new password was refused.

@@ -46,6 +46,9 @@ func (v *visit) anonymous() templates.Page {
 	return p
 }
 
+// sender is the address that mails of the environment come from.
+func (v *visit) sender() string { return cmp.Or(v.env.Policy.SenderAddress, v.d.Sender) }
+
 // lastCase is the number of the last asking from this browser: phones forget the
 // page it stood on.
 func (v *visit) lastCase() string { return secret.ReadCaseNumber(v.cookie(caseCookie)) }
@@ -73,7 +76,7 @@ func (d *Door) submitForgotPassword(v *visit) error {
 	}
 	v.setCookie(caseCookie, asked.Case, 24*time.Hour)
 	return v.show(http.StatusOK, templates.CheckYourMailPage(templates.CheckYourMail{
-		Page: v.anonymous(), Email: typed, Sender: cmp.Or(v.env.Policy.SenderAddress, d.Sender), Subject: mail.Subject(mail.Reset, v.env.Name),
+		Page: v.anonymous(), Email: typed, Sender: v.sender(), Subject: mail.Subject(mail.Reset, v.env.Name),
 		Case: asked.Case, Again: v.form.Get("again") != "", HelpLine: v.env.Policy.HelpLine,
 	}))
 }

@@ -272,3 +272,25 @@ func TestAnInvitationThatDoesNotArriveHasANextStep(t *testing.T) {
 		w.Mail("new@acme.example", "You are invited to Acme")
 	})
 }
+
+func TestALikelyAddressIsCarriedToTheForm(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		wrong := w.AddUser(w.Acme, "henriete.muster@acme.example", "Henriette Muster", access.Member)
+		refuse(w, wrong.Email, 550, smtp.EnhancedCode{5, 1, 1}, "User unknown")
+		askAndResolve(w, wrong.Email)
+		settled(w)
+		// A stranger's slip does not hide what is the matter.
+		postAsk(w, "henriete.muster@acme.exampel")
+		settled(w)
+		ada := w.Browser()
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		page := ada.Get("/acme/users/" + string(wrong.ID))
+		require.Contains(t, page.Text(), "there is no mailbox henriete.muster@acme.example. Did you mean henriette.muster@acme.example?")
+		form := page.Follow("Correct the address")
+		require.Equal(t, "henriette.muster@acme.example", form.Value("Email"))
+		require.Equal(t, "henriete.muster@acme.example", ada.Get("/acme/users/"+string(wrong.ID)+"/edit?email=nonsense").Value("Email"))
+		page = form.Press("Save")
+		require.Contains(t, page.Text(), "A new address, henriette.muster@acme.example, counts once the link mailed to it is used.")
+	})
+}

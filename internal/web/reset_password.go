@@ -4,9 +4,11 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/web/templates"
@@ -152,12 +154,15 @@ func (d *Door) submitAskAgain(v *visit) error {
 	if err := v.closed(); err != nil {
 		return err
 	}
-	if err := d.Recovery.AskAgain(v.ctx(), v.env, v.link(), v.from()); err != nil {
+	asked, err := d.Recovery.AskAgain(v.ctx(), v.env, v.link(), v.from())
+	if err != nil {
 		return d.linkError(v, err)
 	}
+	v.setCookie(caseCookie, asked.Case, 24*time.Hour)
 	m := message("Check your e-mail", "A new link is on its way to the address of this account, usually within a minute. Look into the spam folder too.")
-	m.Page, m.HelpLine = v.anonymous(), v.env.Policy.HelpLine
-	m.ActionWords, m.ActionURL = "Back to log in", v.at("login")
+	m.Page, m.HelpLine, m.Case = v.anonymous(), v.env.Policy.HelpLine, asked.Case
+	m.Text = append(m.Text, "It comes from "+v.sender()+", with the subject “"+mail.Subject(mail.Reset, v.env.Name)+"”.")
+	m.ActionWords, m.ActionURL = "I have a code", v.at("reset-password")
 	return v.show(http.StatusOK, templates.MessagePage(m))
 }
 

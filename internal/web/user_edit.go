@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/approval"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/user"
@@ -79,7 +80,11 @@ func (d *Door) showUserEdit(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.show(http.StatusOK, templates.UserEditPage(v.editForm(v.page(), u, u.Name, u.Email, string(u.Role))))
+	email := u.Email
+	if likely, err := address.Parse(cut(v.r.URL.Query().Get("email"), 254)); err == nil { // what a diagnosis suggests
+		email = likely.Mail
+	}
+	return v.show(http.StatusOK, templates.UserEditPage(v.editForm(v.page(), u, u.Name, email, string(u.Role))))
 }
 
 func (d *Door) submitUserEdit(v *visit) error {

@@ -244,7 +244,7 @@ func TestWhatMatchedNobodyIsShownToClientAdmins(t *testing.T) {
 		list := b.Get("/acme/users")
 		require.Contains(t, list.Text(), "jane@acme.exampel 2 times")
 		require.Contains(t, list.Text(), "Perhaps Jane Doe : same name, .exampel instead of .example")
-		require.Contains(t, list.Text(), "No user has an address like this.")
+		require.Contains(t, list.Text(), "We found no user with an address like this.")
 		require.NotContains(t, b.Get("/acme/users?q=elsewhere").Text(), "jane@acme.exampel", "the words narrow these too")
 
 		w.AddUser(w.Acme, "jane@acme.exampil", "Nearer Now", access.Member) // after the page was shown

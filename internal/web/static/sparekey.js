@@ -1,6 +1,7 @@
 // Comfort on top of pages that work without it. No page needs this file.
 (() => {
   "use strict";
+  document.documentElement.classList.add("scripted"); // what works with the script alone shows
   const $ = (s, r = document) => r.querySelector(s);
   const all = (s, r = document) => [...r.querySelectorAll(s)];
   const said = $("#said");

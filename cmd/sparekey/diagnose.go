@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ type diagnosedRecipient struct {
 	found diagnosis.Diagnosed
 }
 
-func (c diagnoseCommand) Run(t *terminal) error {
+func (c diagnoseCommand) Run(ctx context.Context, t *terminal) error {
 	switch {
 	case c.Reply != "" && len(c.Files) > 0:
 		return usageError("give an answer (--reply) or files, not both")
@@ -57,7 +58,10 @@ func (c diagnoseCommand) Run(t *terminal) error {
 	}
 	var failed error
 	for i, name := range c.Files {
-		d, err := c.ofFile(t, name)
+		d, err := c.ofFile(ctx, t, name)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err == nil {
 			err = c.show(t, d, i == 0)
 		}
@@ -109,8 +113,8 @@ func kindOfReply(f diagnosis.Finding) dsn.Kind {
 }
 
 // ofFile explains one returned mail.
-func (c diagnoseCommand) ofFile(t *terminal, name string) (diagnosed, error) {
-	read, err := readReturned(t, name)
+func (c diagnoseCommand) ofFile(ctx context.Context, t *terminal, name string) (diagnosed, error) {
+	read, err := unlessStopped(ctx, func() (dsn.Returned, error) { return readReturned(t, name) })
 	if err != nil {
 		return diagnosed{}, err
 	}
@@ -122,6 +126,27 @@ func (c diagnoseCommand) ofFile(t *terminal, name string) (diagnosed, error) {
 		d.Recipients = append(d.Recipients, recipientOf(found))
 	}
 	return d, nil
+}
+
+// unlessStopped waits for a reading no longer than ctx lasts: a pipe may stay silent
+// for ever. What it then leaves behind ends with the process.
+func unlessStopped[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := read()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
 func readReturned(t *terminal, name string) (dsn.Returned, error) {

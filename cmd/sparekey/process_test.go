@@ -260,3 +260,35 @@ func TestDemoIsAtHomeAnywhere(t *testing.T) {
 	p.read(p.stdout, `Log in`)
 	p.stop(syscall.SIGTERM)
 }
+
+// TestWaitingForInputEndsWithTheFirstSignal: standard input, or a pipe that nobody writes to.
+func TestWaitingForInputEndsWithTheFirstSignal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "silent"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "first.eml"), []byte("From: jane@acme.example\r\nSubject: Hello\r\n\r\nHello.\r\n"), 0o600))
+	for _, name := range []string{"-", "silent"} {
+		for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			cmd := exec.CommandContext(ctx, "sparekey", "diagnose", "first.eml", name)
+			cmd.Dir = dir
+			_, err := cmd.StdinPipe() // open, and silent
+			require.NoError(t, err)
+			out, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			var said bytes.Buffer
+			cmd.Stderr = &said
+			require.NoError(t, cmd.Start())
+			first, err := bufio.NewReader(out).ReadString('\n')
+			require.NoError(t, err)
+			require.Contains(t, first, "first.eml")
+
+			require.NoError(t, cmd.Process.Signal(signal))
+			require.Error(t, cmd.Wait())
+			require.NoError(t, ctx.Err(), "it ended by itself")
+			require.Equal(t, failed, cmd.ProcessState.ExitCode(), "%s %s", name, signal)
+			require.Equal(t, "Stopped before it was done.\n", said.String())
+			cancel()
+		}
+	}
+}

@@ -2,6 +2,7 @@ package help
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -92,8 +93,8 @@ func (h *Help) key() secret.PurposeKey { return h.Ring.Cookie(proofofwork.Purpos
 // usedAt binds a proof to the environment whose memory knows whether it was used.
 func usedAt(env environment.Environment) string { return use + " " + string(env.ID) }
 
-// Say stores what a reader says of an article; saying it again replaces it. It
-// gives the text of the cookie that recognises the browser next time.
+// Say stores what a reader says of an article; saying it again replaces it, but
+// for a remark, which only another remark replaces. It gives the text of the cookie that recognises the browser next time.
 // Faults are about the fields "reasons", "remark" and "altcha"; Throttled if one
 // network brings too many new readers.
 func (h *Help) Say(ctx context.Context, reader Reader, env environment.Environment, name string, o Opinion) (string, error) {
@@ -109,10 +110,6 @@ func (h *Help) Say(ctx context.Context, reader Reader, env environment.Environme
 	if fresh {
 		browser = secret.NewToken()[:22]
 	}
-	who := secret.Sign(h.browserKey(), "help browser", string(env.ID), browser)
-	if reader.User != "" {
-		who = secret.Sign(h.browserKey(), "help user", string(env.ID), string(reader.User))
-	}
 	err = h.DB.Update(ctx, func(tx *db.Tx) error {
 		if err := spend(tx, env.ID, proof); err != nil {
 			return err
@@ -124,11 +121,46 @@ func (h *Help) Say(ctx context.Context, reader Reader, env environment.Environme
 		}
 		_, err := tx.Exec(`INSERT INTO help_feedback (environment_id, article, reader, helpful, reasons, remark, signed_in, at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (environment_id, article, reader) DO UPDATE SET
-			helpful = excluded.helpful, reasons = excluded.reasons, remark = excluded.remark, signed_in = excluded.signed_in, at = excluded.at`,
-			env.ID, name, who, o.Helpful, joined(o.Reasons), o.Remark, reader.User != "", tx.Now())
+			helpful = excluded.helpful, reasons = excluded.reasons,
+			remark = CASE WHEN excluded.remark = '' THEN help_feedback.remark ELSE excluded.remark END, signed_in = excluded.signed_in, at = excluded.at`,
+			env.ID, name, h.who(env, reader.User, browser), o.Helpful, joined(o.Reasons), o.Remark, reader.User != "", tx.Now())
 		return err
 	})
 	return browser + "." + h.mac(env, browser), err
+}
+
+// who is a reader as an answer names them: the user, or the browser of somebody
+// who is not signed in.
+func (h *Help) who(env environment.Environment, user id.User, browser string) string {
+	if user != "" {
+		return secret.Sign(h.browserKey(), "help user", string(env.ID), string(user))
+	}
+	return secret.Sign(h.browserKey(), "help browser", string(env.ID), browser)
+}
+
+// Earlier is what a reader said of an article before.
+type Earlier struct {
+	Answered bool
+	Remarked bool // wrote something, too
+}
+
+// Earlier tells whether the reader's next answer takes the place of another.
+func (h *Help) Earlier(ctx context.Context, reader Reader, env environment.Environment, name string) (Earlier, error) {
+	browser := h.known(env, reader.Browser)
+	if reader.User == "" && browser == "" {
+		return Earlier{}, nil
+	}
+	var e Earlier
+	err := h.DB.View(ctx, func(tx *db.Tx) error {
+		remark, err := db.One[string](tx, "SELECT remark FROM help_feedback WHERE environment_id = $1 AND article = $2 AND reader = $3",
+			env.ID, name, h.who(env, reader.User, browser))
+		if errors.Is(err, db.ErrNone) {
+			return nil
+		}
+		e = Earlier{Answered: err == nil, Remarked: remark != ""}
+		return err
+	})
+	return e, err
 }
 
 // check reads the opinion, and the proof where one is needed.

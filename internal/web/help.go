@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,11 @@ func whom(a help.Article) string {
 }
 
 func (d *Door) showArticle(v *visit) error {
-	return d.article(v, http.StatusOK, v.helpPage(), templates.HelpFeedback{})
+	f, err := d.feedback(v)
+	if err != nil {
+		return err
+	}
+	return d.article(v, http.StatusOK, v.helpPage(), f)
 }
 
 // article shows an article with the question under it in some state.
@@ -113,32 +118,46 @@ func (d *Door) submitFeedback(v *visit) error {
 		return err
 	}
 	o := help.Opinion{Helpful: v.form.Get("helpful") == "yes", Remark: v.form.Get("remark"), Proof: v.form.Get("altcha")}
-	if !o.Helpful && v.form.Get("step") != "send" {
-		return d.article(v, http.StatusOK, v.helpPage(), v.whyNot(o))
-	}
 	for _, r := range help.Reasons {
 		if v.form.Get(reasonField(r.Reason)) != "" {
 			o.Reasons = append(o.Reasons, r.Reason)
 		}
 	}
-	browser, err := d.Help.Say(v.ctx(), help.Reader{Actor: v.reader(), Browser: v.cookie(helpedCookie)}, v.env, v.r.PathValue("article"), o)
+	feedback, err := d.feedback(v)
+	if err != nil {
+		return err
+	}
+	if !o.Helpful && v.form.Get("step") != "send" {
+		return d.article(v, http.StatusOK, v.helpPage(), v.whyNot(feedback, o))
+	}
+	browser, err := d.Help.Say(v.ctx(), v.helped(), v.env, v.r.PathValue("article"), o)
 	if f := fault.As(err); f != nil && len(f.Fields) > 0 {
 		p := v.refused(f)
 		p.Nav.Current = "help"
 		if len(f.Fields) > 1 {
 			p.Problem = "Nothing is sent yet."
 		}
-		return d.article(v, statuses[f.Kind], p, v.whyNot(o))
+		return d.article(v, statuses[f.Kind], p, v.whyNot(feedback, o))
 	}
 	if err != nil {
 		return err
 	}
 	v.setCookie(helpedCookie, browser, helpedFor)
-	state := templates.FeedbackSent
+	feedback.State = templates.FeedbackSent
 	if o.Helpful {
-		state = templates.FeedbackYes
+		feedback.State = templates.FeedbackYes
 	}
-	return d.article(v, http.StatusOK, v.helpPage(), templates.HelpFeedback{State: state})
+	return d.article(v, http.StatusOK, v.helpPage(), feedback)
+}
+
+// feedback is the question as it stands for this reader, who may have answered it before.
+func (d *Door) feedback(v *visit) (templates.HelpFeedback, error) {
+	e, err := d.Help.Earlier(v.ctx(), v.helped(), v.env, v.r.PathValue("article"))
+	return templates.HelpFeedback{Answered: e.Answered, Remarked: e.Remarked}, err
+}
+
+func (v *visit) helped() help.Reader {
+	return help.Reader{Actor: v.reader(), Browser: v.cookie(helpedCookie)}
 }
 
 // reader is the actor, with the network also of somebody who is not signed in.
@@ -151,14 +170,12 @@ func (v *visit) reader() access.Actor {
 func reasonField(r help.Reason) string { return "reason_" + string(r) }
 
 // whyNot is the form after No, as far as it is filled in.
-func (v *visit) whyNot(o help.Opinion) templates.HelpFeedback {
-	f := templates.HelpFeedback{
-		State: templates.FeedbackReason, Remark: cut(o.Remark, help.MostRemark), Proof: !v.signedIn(),
-		LoginURL: v.at("login") + "?next=" + v.at("help", v.r.PathValue("article")),
-	}
+func (v *visit) whyNot(f templates.HelpFeedback, o help.Opinion) templates.HelpFeedback {
+	f.State, f.Remark, f.Proof = templates.FeedbackReason, cut(o.Remark, help.MostRemark), !v.signedIn()
+	f.LoginURL = v.at("login") + "?next=" + v.at("help", v.r.PathValue("article"))
 	for _, r := range help.Reasons {
 		field := reasonField(r.Reason)
-		f.Reasons = append(f.Reasons, templates.HelpReason{Field: field, Words: r.Words, Checked: v.form.Get(field) != ""})
+		f.Reasons = append(f.Reasons, templates.HelpReason{Field: field, Words: r.Words, Checked: slices.Contains(o.Reasons, r.Reason)})
 	}
 	return f
 }

@@ -235,6 +235,44 @@ func TestASessionIsProofEnough(t *testing.T) {
 	require.Empty(t, r.Newest)
 }
 
+// TestAnotherAnswerKeepsTheRemark: the answer is replaced and says so; what was
+// written is lost only to another remark, and never to somebody else's.
+func TestAnotherAnswerKeepsTheRemark(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		const before = "You have answered before."
+		jane, ada := w.Browser(), w.Browser()
+		jane.SignIn("jane@acme.example", testkit.Passphrase)
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		require.NotContains(t, jane.Get(theArticle).Text(), before)
+		first := jane.Post(itsFeedback, no("", "reason_case", "yes", "remark", "I lost my phone"))
+		require.NotContains(t, first.Text(), "earlier answer")
+
+		form := jane.Get(theArticle)
+		require.Contains(t, form.Text(), before)
+		require.Contains(t, form.Press("No").Text(), "What you wrote earlier stays unless you write something else.")
+		require.Contains(t, jane.Post(itsFeedback, no("", "reason_other", "yes")).Text(), "It takes the place of your earlier answer.")
+		r := report(w)
+		require.Equal(t, map[help.Reason]int{help.OtherReason: 1}, r.Tallies[0].Reasons)
+		require.Equal(t, "I lost my phone", r.Newest[0].Remark)
+
+		require.NotContains(t, ada.Get(theArticle).Text(), before, "others have not")
+		require.NotContains(t, jane.Get("/acme/help/code").Text(), before, "nor she, elsewhere")
+		require.Equal(t, 200, ada.Post(itsFeedback, no("", "reason_other", "yes")).Status)
+		require.Contains(t, jane.Get(theArticle).Press("Yes").Text(), "It takes the place of your earlier answer.")
+		jane.Post(itsFeedback, no("", "reason_steps", "yes", "remark", "I found it"))
+		remarks := []string{}
+		for _, s := range report(w).Newest {
+			remarks = append(remarks, s.Remark)
+		}
+		require.ElementsMatch(t, []string{"", "I found it"}, remarks)
+
+		stranger := w.Browser()
+		stranger.Get(theArticle).Press("Yes")
+		require.Contains(t, stranger.Get(theArticle).Text(), before, "a browser is remembered by its cookie")
+	})
+}
+
 func TestOneNetworkCannotFloodTheFeedback(t *testing.T) {
 	t.Parallel()
 	w := testkit.New(t, testkit.Database(t, "sqlite"))

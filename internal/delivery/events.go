@@ -63,7 +63,7 @@ func (d *Delivery) takeEvent(ctx context.Context, provider string, e mailevent.E
 		if ok && !leaked {
 			proven = append(proven, message)
 		}
-		env, m, err := meant(tx, e, proven)
+		env, m, err := d.meant(tx, e, proven)
 		if errors.Is(err, db.ErrNone) {
 			v = Unmatched
 			return nil
@@ -78,9 +78,11 @@ func (d *Delivery) takeEvent(ctx context.Context, provider string, e mailevent.E
 }
 
 // meant finds the mail an event is about: by our return path, by what the
-// provider was given along, by the Message-ID, and else the newest to that
-// address that a server took; db.ErrNone if there is none.
-func meant(tx *db.Tx, e mailevent.Event, candidates []id.Message) (id.Environment, outbox.Message, error) {
+// provider was given along, by the Message-ID, and, where it names no mail at all,
+// the newest to that address that a server took; db.ErrNone if there is none.
+// Others may send through the same account: what names a mail of theirs says
+// nothing about ours.
+func (d *Delivery) meant(tx *db.Tx, e mailevent.Event, candidates []id.Message) (id.Environment, outbox.Message, error) {
 	if id.Valid(e.Reference) {
 		candidates = append(candidates, id.Message(e.Reference))
 	}
@@ -94,6 +96,10 @@ func meant(tx *db.Tx, e mailevent.Event, candidates []id.Message) (id.Environmen
 		if !errors.Is(err, db.ErrNone) {
 			return env, m, err
 		}
+	}
+	elsewhere := d.BounceDomain != "" && e.ReturnPath != "" && !strings.EqualFold(domainOf(e.ReturnPath), d.BounceDomain)
+	if e.Reference != "" || len(e.MessageIDs) > 0 || elsewhere {
+		return "", outbox.Message{}, db.ErrNone
 	}
 	return outbox.NewestTo(tx, addressKey(e.Recipient), tx.Now().Add(-believedFor))
 }

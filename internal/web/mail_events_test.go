@@ -130,6 +130,28 @@ func TestAProvidersOwnListIsMirrored(t *testing.T) {
 	}, events)
 }
 
+// TestTheMailOfOthersIsNotOurs: an account with a provider may be shared, and what
+// befell a newsletter keeps nobody from a reset mail.
+func TestTheMailOfOthersIsNotOurs(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		askedAndMailed(w)
+		for token, of := range map[string]string{
+			"t1": `"message":{"headers":{"message-id":"newsletter-4711@marketing.other.example"}},"envelope":{"sender":"news@marketing.other.example"}`,
+			"t2": `"message":{"headers":{"message-id":"newsletter-4711@marketing.other.example"}}`,
+			"t3": `"message":{"headers":{}},"envelope":{"sender":"news@marketing.other.example"}`,
+			"t4": `"message":{"headers":{"message-id":"0198c1d2-1111-7000-8000-00000000000a@sparekey.example"}}`,
+		} {
+			status, text := post(w, "mailgun", gun(w, token, fmt.Sprintf(`{"event":"complained","id":%q,"timestamp":%d,"recipient":"jane@acme.example",%s}`, token, w.Clock.Now().Unix(), of)))
+			require.Equal(t, http.StatusOK, status, text)
+		}
+		status, _ := post(w, "postmark", `{"RecordType":"SpamComplaint","ID":9,"Email":"jane@acme.example","Metadata":{"sparekey":"of another installation"}}`, "X-Postmark-Token", "pm-token")
+		require.Equal(t, http.StatusOK, status)
+		require.Zero(t, kept(w, "reports"))
+		require.Zero(t, kept(w, "suppressions"))
+	}, events, func(c *config.Config) { c.BounceListen, c.BounceDomain = "127.0.0.1:0", "bounce.sparekey.example" })
+}
+
 func TestPostmarkGivesBackWhichMailItWas(t *testing.T) {
 	t.Parallel()
 	w := testkit.New(t, testkit.Database(t, "sqlite"), events)

@@ -107,11 +107,6 @@ func (d *Door) article(v *visit, status int, p templates.Page, f templates.HelpF
 	}))
 }
 
-// backToArticle is for who comes back to the address of an answer.
-func (d *Door) backToArticle(v *visit) error {
-	return v.redirect(v.at("help", v.r.PathValue("article")))
-}
-
 // submitFeedback takes Yes, No, and the reasons that follow No.
 func (d *Door) submitFeedback(v *visit) error {
 	if err := v.closed(); err != nil {
@@ -130,7 +125,13 @@ func (d *Door) submitFeedback(v *visit) error {
 	if !o.Helpful && v.form.Get("step") != "send" {
 		return d.article(v, http.StatusOK, v.helpPage(), v.whyNot(feedback, o))
 	}
-	browser, err := d.Help.Say(v.ctx(), v.helped(), v.env, v.r.PathValue("article"), o)
+	var browser string
+	login := !o.Helpful && v.form.Get("login") != "" && !v.signedIn()
+	if login {
+		err = v.loginFirst(o)
+	} else {
+		browser, err = d.Help.Say(v.ctx(), v.helped(), v.env, v.r.PathValue("article"), o)
+	}
 	if f := fault.As(err); f != nil && len(f.Fields) > 0 {
 		p := v.refused(f)
 		p.Nav.Current = "help"
@@ -139,8 +140,11 @@ func (d *Door) submitFeedback(v *visit) error {
 		}
 		return d.article(v, statuses[f.Kind], p, v.whyNot(feedback, o))
 	}
-	if err != nil {
+	if err != nil || login {
 		return err
+	}
+	if _, ok := v.keptAnswer(); ok {
+		v.setCookie(keptCookie, "", 0)
 	}
 	v.setCookie(helpedCookie, browser, helpedFor)
 	feedback.State = templates.FeedbackSent
@@ -172,7 +176,6 @@ func reasonField(r help.Reason) string { return "reason_" + string(r) }
 // whyNot is the form after No, as far as it is filled in.
 func (v *visit) whyNot(f templates.HelpFeedback, o help.Opinion) templates.HelpFeedback {
 	f.State, f.Remark, f.Proof = templates.FeedbackReason, cut(o.Remark, help.MostRemark), !v.signedIn()
-	f.LoginURL = v.at("login") + "?next=" + v.at("help", v.r.PathValue("article"))
 	for _, r := range help.Reasons {
 		field := reasonField(r.Reason)
 		f.Reasons = append(f.Reasons, templates.HelpReason{Field: field, Words: r.Words, Checked: slices.Contains(o.Reasons, r.Reason)})

@@ -273,6 +273,46 @@ func TestAnotherAnswerKeepsTheRemark(t *testing.T) {
 	})
 }
 
+// TestAnAnswerIsKeptThroughTheLogin: without script, whoever logs in instead of
+// the proof finds the form as it was left; nothing is sent before, and nobody
+// else finds it.
+func TestAnAnswerIsKeptThroughTheLogin(t *testing.T) {
+	t.Parallel()
+	w := testkit.New(t, testkit.Database(t, "sqlite"))
+	const button, remark = "Log in and send it without this check", "Step 4 “is” <b>not</b> there"
+	b := w.Browser()
+	require.True(t, b.Get(theArticle).Press("No").Has(button))
+	leave := func(b *testkit.Browser, remark string) *testkit.Page {
+		return b.Post(itsFeedback, no("", "login", "yes", "reason_steps", "yes", "remark", remark))
+	}
+	login := leave(b, remark)
+	require.Equal(t, "/acme/login", login.URL.Path)
+	require.NotContains(t, login.URL.String(), "Step", "an address is no place for it")
+	require.Equal(t, theArticle, b.Get(itsFeedback).URL.Path, "no login, no form")
+	require.Empty(t, report(w).Tallies)
+
+	form := b.Get(login.URL.String()).Fill("Email", "jane@acme.example").Fill("Password", testkit.Passphrase).Press("Log in")
+	require.Equal(t, remark, form.Value("Anything else? (optional)"))
+	require.Equal(t, theArticle+"-2", b.Get("/acme/help/cannot-reset-password-2/feedback").URL.Path, "of this article only")
+	require.Contains(t, form.Press("Send feedback").Text(), "Feedback sent")
+	r := report(w)
+	require.Equal(t, map[help.Reason]int{help.StepsFail: 1}, r.Tallies[0].Reasons)
+	require.Equal(t, remark, r.Newest[0].Remark)
+	require.Equal(t, theArticle, b.Get(itsFeedback).URL.Path, "it is not kept any longer")
+
+	ada, forger, long := w.Browser(), w.Browser(), w.Browser()
+	leave(ada, "")
+	ada.SignIn("admin@acme.example", testkit.Passphrase)
+	require.Contains(t, ada.Get(itsFeedback).Press("Send feedback").Text(), "Feedback sent")
+	forger.Header.Set("Cookie", "sparekey.kept-acme=bm9uc2Vuc2U")
+	require.Equal(t, theArticle, forger.Get(itsFeedback).URL.Path)
+	refused := leave(long, strings.Repeat("ö", help.MostRemark))
+	require.Equal(t, 422, refused.Status)
+	require.Contains(t, refused.Text(), "This is too long to be kept while you log in.")
+	require.Equal(t, strings.Repeat("ö", help.MostRemark), refused.Value("Anything else? (optional)"))
+	require.Equal(t, "/acme/login", leave(long, strings.Repeat("o", help.MostRemark)).URL.Path)
+}
+
 func TestOneNetworkCannotFloodTheFeedback(t *testing.T) {
 	t.Parallel()
 	w := testkit.New(t, testkit.Database(t, "sqlite"))

@@ -15,7 +15,7 @@ func helpScenes() []scene {
 	article := func(p Page, f HelpFeedback) HelpArticle {
 		return HelpArticle{Page: p, Name: "code", Title: "The code in the mail", For: "everybody", HTML: "<p>Eight <strong>digits</strong>.</p>", ChangedAt: ago(9 * day), Feedback: f}
 	}
-	reasons := HelpFeedback{State: FeedbackReason, Reasons: []HelpReason{{"reason_steps", "I followed the steps and they did not work", true}, {"reason_other", "Something else", false}}, Proof: true, LoginURL: "/acme/login"}
+	reasons := HelpFeedback{State: FeedbackReason, Reasons: []HelpReason{{"reason_steps", "I followed the steps and they did not work", true}, {"reason_other", "Something else", false}}, Proof: true}
 	bad := refused(anonymous(), "Nothing is sent yet.", FieldProblem{"reasons", "Select at least one of the reasons"}, FieldProblem{"altcha", "CAPTCHA verification is required."})
 	draft := article(admin("help"), HelpFeedback{})
 	draft.Draft, draft.MayEdit = true, true

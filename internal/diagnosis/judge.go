@@ -110,6 +110,11 @@ func (j *judgement) askedElsewhere() (Class, Facts, bool) {
 	if open, _, ok := j.person(""); ok && open.At.After(e.At) {
 		return "", Facts{}, false
 	}
+	// Anybody may ask with any address: that must not hide what is wrong with a mail.
+	mails := *j
+	if c, _, ok := mails.mails(); ok && c.Family() != FamilyNone {
+		return "", Facts{}, false
+	}
 	return AskedElsewhere, Facts{Since: e.At, Other: e.Address}, true
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/session"
-	"github.com/sparekey/sparekey/internal/testkit/postgres"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
 )
@@ -41,27 +41,14 @@ type world struct {
 // eachDB runs a test on both engines; on SQLite alone with -short.
 func eachDB(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			dsn := filepath.Join(t.TempDir(), "x.db")
-			if engine == "postgres" {
-				dsn = postgres.DSN(t)
-			}
-			test(t, newWorld(t, engine, dsn))
-		})
-	}
+	database.Each(t, func(t *testing.T, engine string) { test(t, newWorld(t, engine)) })
 }
 
-func newWorld(t *testing.T, engine, dsn string) *world {
+func newWorld(t *testing.T, engine string) *world {
 	t.Helper()
 	w := &world{t: t}
 	clock := func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
-	d, err := db.Open(t.Context(), db.Config{Engine: engine, DSN: dsn, Clock: clock})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = d.Close() })
-	_, err = d.Migrate(t.Context())
-	require.NoError(t, err)
+	d := database.Open(t, engine, clock)
 	ring, err := keyring.Open(t.Context(), d, filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
 	w.Account = &account.Account{DB: d, Ring: ring, Hasher: password.NewHasher(password.Options{Memory: 64, Time: 1})}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +15,7 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/fault"
-	"github.com/sparekey/sparekey/internal/testkit/postgres"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 )
 
 // world is a database whose clock the test sets.
@@ -42,24 +41,12 @@ func (w *world) said() string {
 
 func each(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			dsn := filepath.Join(t.TempDir(), "x.db")
-			if engine == "postgres" {
-				dsn = postgres.DSN(t)
-			}
-			w := &world{t: t, now: time.Now()}
-			var err error
-			w.db, err = db.Open(t.Context(), db.Config{Engine: engine, DSN: dsn, Clock: func() time.Time { return w.now }, MeasureEvery: time.Hour})
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, w.db.Close()) })
-			_, err = w.db.Migrate(t.Context())
-			require.NoError(t, err)
-			alarm.Log(w.db, slog.New(slog.NewTextHandler(w, nil)))
-			test(t, w)
-		})
-	}
+	database.Each(t, func(t *testing.T, engine string) {
+		w := &world{t: t, now: time.Now()}
+		w.db = database.Open(t, engine, func() time.Time { return w.now })
+		alarm.Log(w.db, slog.New(slog.NewTextHandler(w, nil)))
+		test(t, w)
+	})
 }
 
 func (w *world) do(fn func(tx *db.Tx) error) {
@@ -90,9 +77,14 @@ func TestAnAlarmIsRaisedOnceCountedAndEndsByItself(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		down := alarm.Alarm{Name: alarm.AllServersDown, Severity: alarm.Urgent, Sentence: "No mail leaves."}
-		started := w.now
+		var started time.Time // by the database
 		for range 3 {
-			w.do(func(tx *db.Tx) error { return alarm.Raise(tx, down) })
+			w.do(func(tx *db.Tx) error {
+				if started.IsZero() {
+					started = tx.Now()
+				}
+				return alarm.Raise(tx, down)
+			})
 			w.now = w.now.Add(10 * time.Second)
 		}
 		all := w.list()

@@ -18,6 +18,7 @@ import (
 	"github.com/sparekey/sparekey/internal/dsn"
 	"github.com/sparekey/sparekey/internal/suppression"
 	"github.com/sparekey/sparekey/internal/testkit"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 	"github.com/sparekey/sparekey/internal/testkit/effort"
 	"github.com/sparekey/sparekey/internal/user"
 )
@@ -29,16 +30,13 @@ const bounceDomain = "bounce.sparekey.example"
 func eachReturning(t *testing.T, test func(t *testing.T, w *testkit.World, s *mailServer), options ...func(*config.Config)) {
 	t.Helper()
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			s := startServer(t, "")
-			all := append([]func(*config.Config){func(c *config.Config) {
-				c.SMTP, c.BounceListen, c.BounceDomain = "smtp://"+s.addr+"?tls=none", "127.0.0.1:0", bounceDomain
-			}}, options...)
-			test(t, testkit.New(t, testkit.Database(t, engine), all...), s)
-		})
-	}
+	database.Each(t, func(t *testing.T, engine string) {
+		s := startServer(t, "")
+		all := append([]func(*config.Config){func(c *config.Config) {
+			c.SMTP, c.BounceListen, c.BounceDomain = "smtp://"+s.addr+"?tls=none", "127.0.0.1:0", bounceDomain
+		}}, options...)
+		test(t, testkit.New(t, testkit.Database(t, engine), all...), s)
+	})
 }
 
 var mailFrom = regexp.MustCompile(`MAIL FROM:<(r-[^@]+)@` + regexp.QuoteMeta(bounceDomain) + `>`)

@@ -18,6 +18,7 @@ import (
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/suppression"
 	"github.com/sparekey/sparekey/internal/testkit"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 	"github.com/sparekey/sparekey/internal/usermanager"
 )
 
@@ -215,25 +216,21 @@ func freeAddress(t *testing.T) string {
 func eachDB(t *testing.T, test func(t *testing.T, w *testkit.World, servers []*mailServer), kinds ...string) {
 	t.Helper()
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			database := testkit.Database(t, engine)
-			servers, addresses := []*mailServer{}, []string{}
-			for _, kind := range kinds {
-				s := &mailServer{addr: freeAddress(t)}
-				if kind != "down" {
-					s = startServer(t, "")
-				}
-				options := "?tls=none"
-				if kind == "starttls" {
-					options = ""
-				}
-				servers, addresses = append(servers, s), append(addresses, "smtp://"+s.addr+options)
+	database.Each(t, func(t *testing.T, engine string) {
+		servers, addresses := []*mailServer{}, []string{}
+		for _, kind := range kinds {
+			s := &mailServer{addr: freeAddress(t)}
+			if kind != "down" {
+				s = startServer(t, "")
 			}
-			test(t, testkit.New(t, database, func(c *config.Config) { c.SMTP = strings.Join(addresses, ",") }), servers)
-		})
-	}
+			options := "?tls=none"
+			if kind == "starttls" {
+				options = ""
+			}
+			servers, addresses = append(servers, s), append(addresses, "smtp://"+s.addr+options)
+		}
+		test(t, testkit.New(t, testkit.Database(t, engine), func(c *config.Config) { c.SMTP = strings.Join(addresses, ",") }), servers)
+	})
 }
 
 // askForJane types Jane's address into "I forgot my password".

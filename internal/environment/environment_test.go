@@ -1,7 +1,6 @@
 package environment_test
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,26 +11,12 @@ import (
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
-	"github.com/sparekey/sparekey/internal/testkit/postgres"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 )
 
 func eachEngine(t *testing.T, test func(t *testing.T, d *db.DB)) {
 	t.Helper()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			dsn := filepath.Join(t.TempDir(), "x.db")
-			if engine == "postgres" {
-				dsn = postgres.DSN(t)
-			}
-			d, err := db.Open(t.Context(), db.Config{Engine: engine, DSN: dsn, Clock: time.Now, MeasureEvery: time.Hour})
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, d.Close()) })
-			_, err = d.Migrate(t.Context())
-			require.NoError(t, err)
-			test(t, d)
-		})
-	}
+	database.Each(t, func(t *testing.T, engine string) { test(t, database.Open(t, engine, time.Now)) })
 }
 
 // in runs steps in a transaction.

@@ -22,6 +22,7 @@ import (
 	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/testkit"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 )
 
 const env id.Environment = "env"
@@ -40,12 +41,9 @@ func node(t *testing.T, c config.Database) *db.DB {
 func eachDB(t *testing.T, test func(t *testing.T, c config.Database, file string)) {
 	t.Helper()
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			test(t, testkit.Database(t, engine), filepath.Join(t.TempDir(), "sparekey.key"))
-		})
-	}
+	database.Each(t, func(t *testing.T, engine string) {
+		test(t, testkit.Database(t, engine), filepath.Join(t.TempDir(), "sparekey.key"))
+	})
 }
 
 func open(t *testing.T, d *db.DB, file string) *keyring.Ring {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/internal/db"
-	"github.com/sparekey/sparekey/internal/testkit/postgres"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 )
 
 // clock is the real clock, set forward by a test.
@@ -24,22 +23,10 @@ func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Lo
 
 func eachEngine(t *testing.T, test func(t *testing.T, d *db.DB, c *clock)) {
 	t.Helper()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			dsn := filepath.Join(t.TempDir(), "x.db")
-			if engine == "postgres" {
-				dsn = postgres.DSN(t)
-			}
-			c := &clock{}
-			d, err := db.Open(t.Context(), db.Config{Engine: engine, DSN: dsn, Clock: c.now, MeasureEvery: time.Hour})
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, d.Close()) })
-			_, err = d.Migrate(t.Context())
-			require.NoError(t, err)
-			test(t, d, c)
-		})
-	}
+	database.Each(t, func(t *testing.T, engine string) {
+		c := &clock{}
+		test(t, database.Open(t, engine, c.now), c)
+	})
 }
 
 func enqueue(t *testing.T, d *db.DB, n int) {

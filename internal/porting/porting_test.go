@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +18,7 @@ import (
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/porting"
-	"github.com/sparekey/sparekey/internal/testkit/postgres"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 	"github.com/sparekey/sparekey/internal/user"
 )
 
@@ -34,25 +33,12 @@ type world struct {
 // eachDB runs a test on both engines; on SQLite alone with -short.
 func eachDB(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			test(t, newWorld(t, engine))
-		})
-	}
+	database.Each(t, func(t *testing.T, engine string) { test(t, newWorld(t, engine)) })
 }
 
 func newWorld(t testing.TB, engine string) *world {
 	t.Helper()
-	dsn := filepath.Join(t.TempDir(), "x.db")
-	if engine == "postgres" {
-		dsn = postgres.DSN(t)
-	}
-	d, err := db.Open(t.Context(), db.Config{Engine: engine, DSN: dsn, Clock: time.Now})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = d.Close() })
-	_, err = d.Migrate(t.Context())
-	require.NoError(t, err)
+	d := database.Open(t, engine, time.Now)
 	w := &world{Porting: &porting.Porting{DB: d}, t: t}
 	require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) (err error) {
 		w.env, err = environment.Create(tx, "acme", "Acme")

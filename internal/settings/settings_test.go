@@ -1,7 +1,6 @@
 package settings_test
 
 import (
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,27 +13,15 @@ import (
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/settings"
-	"github.com/sparekey/sparekey/internal/testkit/postgres"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 )
 
 // eachDB runs a test on both engines; on SQLite alone with -short.
 func eachDB(t *testing.T, test func(t *testing.T, s *settings.Settings)) {
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			dsn := filepath.Join(t.TempDir(), "x.db")
-			if engine == "postgres" {
-				dsn = postgres.DSN(t)
-			}
-			d, err := db.Open(t.Context(), db.Config{Engine: engine, DSN: dsn, Clock: time.Now})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = d.Close() })
-			_, err = d.Migrate(t.Context())
-			require.NoError(t, err)
-			test(t, &settings.Settings{DB: d})
-		})
-	}
+	database.Each(t, func(t *testing.T, engine string) {
+		test(t, &settings.Settings{DB: database.Open(t, engine, time.Now)})
+	})
 }
 
 func admin(env environment.Environment) access.Actor {

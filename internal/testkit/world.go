@@ -27,7 +27,7 @@ import (
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/inbox"
 	"github.com/sparekey/sparekey/internal/password"
-	"github.com/sparekey/sparekey/internal/testkit/postgres"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
 )
@@ -100,69 +100,29 @@ func (l *Log) String() string {
 // change the configuration.
 func EachDB(t *testing.T, test func(t *testing.T, w *World), options ...func(*config.Config)) {
 	t.Helper()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			test(t, New(t, Database(t, engine), options...))
-		})
-	}
+	database.Each(t, func(t *testing.T, engine string) { test(t, New(t, Database(t, engine), options...)) })
 }
 
-// Database makes an empty database of an engine; the test that asks for
-// PostgreSQL is skipped with -short.
+// Database makes an empty database of an engine; a test that asks for PostgreSQL
+// is skipped with -short.
 func Database(t *testing.T, engine string) config.Database {
 	t.Helper()
-	if engine == "postgres" {
-		return config.Database{Engine: engine, DSN: postgres.DSNFrom(t, migratePostgres)}
-	}
-	file := filepath.Join(t.TempDir(), "sparekey.db")
-	empty, err := emptyFile()
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file, empty, 0o600))
-	return config.Database{Engine: engine, DSN: file}
+	return config.Database{Engine: engine, DSN: database.DSN(t, engine)}
 }
-
-// emptyFile is what an empty SQLite database looks like: with the race detector
-// migrating costs as much as many a test.
-var emptyFile = sync.OnceValues(func() ([]byte, error) {
-	folder, err := os.MkdirTemp("", "sparekey-empty-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	file := filepath.Join(folder, "sparekey.db")
-	if err := migrate("sqlite", file); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(file)
-})
-
-func migrate(engine, dsn string) error {
-	d, err := db.Open(context.Background(), db.Config{Engine: engine, DSN: dsn, Clock: time.Now})
-	if err != nil {
-		return err
-	}
-	if _, err := d.Migrate(context.Background()); err != nil {
-		return err
-	}
-	return d.Close()
-}
-
-func migratePostgres(dsn string) error { return migrate("postgres", dsn) }
 
 // New starts a world on a database. Options may change its configuration.
-func New(t *testing.T, database config.Database, options ...func(*config.Config)) *World {
+func New(t *testing.T, on config.Database, options ...func(*config.Config)) *World {
 	t.Helper()
 	box, err := inbox.Listen("127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = box.Close() })
-	w := &World{T: t, Engine: database.Engine, Clock: &Clock{}, Inbox: box, Log: &Log{}}
+	w := &World{T: t, Engine: on.Engine, Clock: &Clock{}, Inbox: box, Log: &Log{}}
 	server := httptest.NewUnstartedServer(nil)
 	w.URL = "http://" + server.Listener.Addr().String()
 	public, err := url.Parse(w.URL)
 	require.NoError(t, err)
 	w.Config = config.Config{
-		URL: public, Database: database, SMTP: "smtp://" + box.Addr() + "?tls=none",
+		URL: public, Database: on, SMTP: "smtp://" + box.Addr() + "?tls=none",
 		MailFrom: mail.Address{Name: "Sparekey", Address: "no-reply@sparekey.example"},
 		KeyFile:  filepath.Join(t.TempDir(), "sparekey.key"),
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/session"
-	"github.com/sparekey/sparekey/internal/testkit/postgres"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
@@ -41,28 +41,15 @@ type world struct {
 // eachDB runs a test on both engines; on SQLite alone with -short.
 func eachDB(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			dsn := filepath.Join(t.TempDir(), "x.db")
-			if engine == "postgres" {
-				dsn = postgres.DSN(t)
-			}
-			test(t, newWorld(t, engine, dsn))
-		})
-	}
+	database.Each(t, func(t *testing.T, engine string) { test(t, newWorld(t, engine)) })
 }
 
-func newWorld(t *testing.T, engine, dsn string) *world {
+func newWorld(t *testing.T, engine string) *world {
 	t.Helper()
 	w := &world{t: t}
 	clock := func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
-	d, err := db.Open(t.Context(), db.Config{Engine: engine, DSN: dsn, Clock: clock})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = d.Close() })
-	_, err = d.Migrate(t.Context())
-	require.NoError(t, err)
-	_, err = keyring.Open(t.Context(), d, filepath.Join(t.TempDir(), "key"))
+	d := database.Open(t, engine, clock)
+	_, err := keyring.Open(t.Context(), d, filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
 	w.UserManager = &usermanager.UserManager{DB: d, Hasher: password.NewHasher(password.Options{Memory: 64, Time: 1})}
 	w.update(func(tx *db.Tx) (err error) {

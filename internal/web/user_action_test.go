@@ -18,6 +18,7 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/inbox"
 	"github.com/sparekey/sparekey/internal/testkit"
+	"github.com/sparekey/sparekey/internal/testkit/database"
 	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
 )
@@ -257,22 +258,19 @@ func TestASuspendedEnvironmentShowsNoLinks(t *testing.T) {
 // answered and the admin finds the token at once.
 func TestGoResolvesWhatStillWaits(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			w := withoutJobs(t, engine)
-			require.Equal(t, http.StatusOK, ask(w.Browser(), "jane@acme.example").Status)
-			require.Zero(t, countOf(w, "SELECT count(*) FROM tokens"), "nobody has resolved it yet")
-			link := linkOn(t, goTo(signedInAdmin(w), "Jane Doe", "Reset Password"))
-			require.Equal(t, http.StatusOK, w.Browser().Get(link).Status)
+	database.Each(t, func(t *testing.T, engine string) {
+		w := withoutJobs(t, engine)
+		require.Equal(t, http.StatusOK, ask(w.Browser(), "jane@acme.example").Status)
+		require.Zero(t, countOf(w, "SELECT count(*) FROM tokens"), "nobody has resolved it yet")
+		link := linkOn(t, goTo(signedInAdmin(w), "Jane Doe", "Reset Password"))
+		require.Equal(t, http.StatusOK, w.Browser().Get(link).Status)
 
-			stop := w.App.StartJobs()
-			defer stop()
-			idle(w)
-			require.Equal(t, 1, countOf(w, "SELECT count(*) FROM tokens"), "the job found it done")
-			require.Equal(t, 1, countOf(w, "SELECT count(*) FROM messages WHERE kind = 'reset'"), "and mailed no second link")
-		})
-	}
+		stop := w.App.StartJobs()
+		defer stop()
+		idle(w)
+		require.Equal(t, 1, countOf(w, "SELECT count(*) FROM tokens"), "the job found it done")
+		require.Equal(t, 1, countOf(w, "SELECT count(*) FROM messages WHERE kind = 'reset'"), "and mailed no second link")
+	})
 }
 
 // TestCancelResolvesWhatStillWaits: what is cancelled does not come back a moment later.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
+	"github.com/sparekey/sparekey/internal/story"
 	"github.com/sparekey/sparekey/internal/token"
 )
 
@@ -153,21 +155,48 @@ func heed(tx *db.Tx, env id.Environment, m outbox.Message, n news) error {
 	return nil
 }
 
-// opened tells whether a person opened a link of the mail.
+// opened tells whether a person opened a link of the mail, as far as is known by
+// now: a filter with the name of a browser shows only later that it was none.
 func opened(tx *db.Tx, env id.Environment, m outbox.Message) (bool, error) {
 	for _, link := range []string{m.Link, m.NotMe} {
 		if link == "" {
 			continue
 		}
 		l, err := token.FindLink(tx, env, link)
-		if err != nil && !errors.Is(err, db.ErrNone) {
+		if errors.Is(err, db.ErrNone) {
+			continue
+		}
+		if err != nil {
 			return false, err
 		}
-		if err == nil && !l.OpenedAt.IsZero() {
-			return true, nil
+		if l.OpenedAt.IsZero() {
+			continue
+		}
+		if person, err := byPerson(tx, env, m, l); err != nil || person {
+			return person, err
 		}
 	}
 	return false, nil
+}
+
+// byPerson guesses as the pages do. An opening of which no more was kept than that
+// it was no scanner's counts as a person's.
+func byPerson(tx *db.Tx, env id.Environment, m outbox.Message, l token.Link) (bool, error) {
+	looks, err := token.Looks(tx, env, []string{l.ID})
+	if err != nil || len(looks) == 0 {
+		return err == nil, err
+	}
+	t, _, err := token.Find(tx, env, l.ID)
+	if err != nil && !errors.Is(err, db.ErrNone) {
+		return false, err
+	}
+	around := diagnosis.Around{AcceptedAt: m.AcceptedAt, FormAt: t.UsedAt, Now: tx.Now()}
+	for _, look := range looks {
+		around.Opens = append(around.Opens, story.Open(look))
+	}
+	return slices.ContainsFunc(around.Opens, func(o diagnosis.Open) bool {
+		return diagnosis.Look(o, around).By == diagnosis.ByPerson
+	}), nil
 }
 
 // aboutTheAddress tells whether the mailbox that failed is the one we wrote to,

@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"fmt"
+	"html"
 	"net/smtp"
 	"regexp"
 	"strings"
@@ -211,13 +212,35 @@ func TestALateReportIsNotBelieved(t *testing.T) {
 func TestWhatAPersonOpenedDidArrive(t *testing.T) {
 	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
 		path := mailed(w, s)
-		w.Browser().Get(linkIn(s.mails()[0]))
-		change(w, "UPDATE links SET opened_at = made_at WHERE purpose = 'reset'") // a guess elsewhere says who it was
+		w.Clock.Advance(2 * time.Minute)
+		person := w.Browser()
+		person.Header.Set("Accept-Language", "en")
+		page := person.Get(linkIn(s.mails()[0]))
+		sheet := sheetOfLook.FindString(page.Body)
+		require.NotEmpty(t, sheet)
+		require.Equal(t, 200, person.Get(html.UnescapeString(sheet)).Status)
 		take(w, path, hardBounce())
 		require.Equal(t, standing{Reports: 1}, standingOf(w, w.Jane), "a forward or a copy failed")
 		// Who calls it spam has it too, and wants no more.
 		take(w, path, abuse)
 		require.Equal(t, standing{"complaint", cases.Bounced, 2}, standingOf(w, w.Jane))
+	})
+}
+
+var sheetOfLook = regexp.MustCompile(`/acme/theme\.css\?look=[^"]+`)
+
+// TestAFilterWithABrowsersNameIsNoPerson: it opens the link and never shows the
+// page, so what came back counts.
+func TestAFilterWithABrowsersNameIsNoPerson(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		path := mailed(w, s)
+		w.Clock.Advance(9 * time.Second)
+		filter := w.Browser()
+		filter.Header.Set("Accept-Language", "en")
+		require.Equal(t, 200, filter.Get(linkIn(s.mails()[0])).Status)
+		w.Clock.Advance(20 * time.Second)
+		take(w, path, hardBounce())
+		require.Equal(t, standing{"no-such-mailbox", cases.Bounced, 1}, standingOf(w, w.Jane))
 	})
 }
 

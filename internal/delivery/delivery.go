@@ -105,6 +105,12 @@ func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 		}
 	}
 	last := attempts[len(attempts)-1]
+	if last.Outcome == relay.Accepted || last.Outcome == relay.Unknown {
+		// It left the house, so this is written down even while the server stops.
+		kept, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+		defer cancel()
+		ctx = kept
+	}
 	return d.settle(ctx, j, l, attempts, d.judge(l, j, last, d.find(l, last)))
 }
 

@@ -25,6 +25,8 @@ const (
 	// ownPause bounds the pause after a failure of our own servers: whoever waits is
 	// mailed soon after they are back. The relay's breakers spare them meanwhile.
 	ownPause = 5 * time.Minute
+	// settleTime bounds how long a server that stops waits for its database.
+	settleTime = 5 * time.Second
 	// waitsLong is how late a mail may come before somebody helps its reader.
 	waitsLong = 5 * time.Minute
 )

@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/cases"
+	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/testkit"
 	"github.com/sparekey/sparekey/internal/usermanager"
 )
@@ -253,6 +255,23 @@ func TestASlowServerDoesNotMakeAMailStuck(t *testing.T) {
 		require.Equal(t, "queued", told(w))
 		answer()
 		until(w, "sent", 2)
+	})
+}
+
+// TestAHandOverThatIsCutShortIsWrittenDown: the server stops while another one has
+// the whole mail and has not answered.
+func TestAHandOverThatIsCutShortIsWrittenDown(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		s.answer("RCPT", always("451 4.3.0 busy"))
+		askForJane(w)
+		until(w, "deferred", 1)
+		s.answer("RCPT", nil)
+		ctx, stop := context.WithCancel(t.Context())
+		s.answer(".", func() string { stop(); <-t.Context().Done(); return hangUp })
+		message := text(w, "SELECT id FROM messages")
+		require.NoError(t, w.App.Delivery.Send(ctx, outbox.Job{Environment: w.Acme.ID, Subject: message, Tries: 2}))
+		require.Equal(t, []string{"rcpt 451 4.3.0", "data"}, lines(newest(w)))
+		require.Equal(t, 1, count(w, "SELECT count(*) FROM attempts WHERE outcome = 'unknown'"))
 	})
 }
 

@@ -178,7 +178,7 @@ func (p *Pool) handle(ctx context.Context, j Job) (err error) {
 
 func (p *Pool) work(ctx context.Context, j Job) {
 	err := p.handle(ctx, j)
-	if err == nil {
+	if err == nil || ctx.Err() != nil { // interrupted: its lease will run out
 		return
 	}
 	p.Log.Error("job", "kind", p.Kind, "job", j.ID, "try", j.Tries, "error", err)

@@ -199,12 +199,17 @@ func list(cell string) []string {
 	return slices.DeleteFunc(strings.Split(cell, ";"), func(s string) bool { return s == "" })
 }
 
-func readIndex(path, set string) ([]specimen, error) {
+func tableAndAlso(path string) ([]map[string]string, map[string][]string, error) {
 	rows, err := table(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	also, err := alsoAccepted(path)
+	return rows, also, err
+}
+
+func readIndex(path, set string) ([]specimen, error) {
+	rows, also, err := tableAndAlso(path)
 	if err != nil {
 		return nil, err
 	}
@@ -237,11 +242,7 @@ func readIndex(path, set string) ([]specimen, error) {
 var stages = map[string]string{"connect": "connect", "hello": "hello", "ehlo": "hello", "tls": "tls", "starttls": "tls", "auth": "auth", "mail": "mail", "rcpt": "rcpt", "data": "data", "after-data": "data"}
 
 func readReplies(path, set string) ([]specimen, error) {
-	rows, err := table(path)
-	if err != nil {
-		return nil, err
-	}
-	also, err := alsoAccepted(path)
+	rows, also, err := tableAndAlso(path)
 	if err != nil {
 		return nil, err
 	}

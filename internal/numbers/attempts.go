@@ -135,23 +135,17 @@ func (r *reading) mails() error {
 
 // answers reads the last refusal of the mails of unfinished attempts.
 func (r *reading) answers() error {
-	if len(r.byMessage) == 0 {
-		return nil
-	}
-	type row struct {
-		Message id.Message      `db:"message"`
-		Class   diagnosis.Class `db:"class"`
-	}
-	in, args := among(r.byMessage, r.env)
-	rows, err := db.All[row](r.tx, "SELECT message, class FROM attempts WHERE environment_id = $1 AND message IN ("+in+") AND class <> '' ORDER BY at", args...)
-	for _, m := range rows {
-		r.byMessage[m.Message].answered = m.Class
-	}
-	return err
+	return r.classes("attempts", "class <> ''", func(a *attempt, c diagnosis.Class) { a.answered = c })
 }
 
 // reports reads what came back about them.
 func (r *reading) reports() error {
+	return r.classes("reports", "kind IN ('bounce', 'complaint')", func(a *attempt, c diagnosis.Class) { a.reported = c })
+}
+
+// classes hands over the class of each row of a table about these mails, the
+// newest last.
+func (r *reading) classes(table, which string, take func(a *attempt, c diagnosis.Class)) error {
 	if len(r.byMessage) == 0 {
 		return nil
 	}
@@ -160,9 +154,9 @@ func (r *reading) reports() error {
 		Class   diagnosis.Class `db:"class"`
 	}
 	in, args := among(r.byMessage, r.env)
-	rows, err := db.All[row](r.tx, "SELECT message, class FROM reports WHERE environment_id = $1 AND message IN ("+in+") AND kind IN ('bounce', 'complaint') ORDER BY at", args...)
+	rows, err := db.All[row](r.tx, "SELECT message, class FROM "+table+" WHERE environment_id = $1 AND message IN ("+in+") AND "+which+" ORDER BY at", args...)
 	for _, m := range rows {
-		r.byMessage[m.Message].reported = m.Class
+		take(r.byMessage[m.Message], m.Class)
 	}
 	return err
 }

@@ -16,7 +16,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/internal/inbox"
+	"github.com/sparekey/sparekey/internal/testkit"
 	"github.com/sparekey/sparekey/internal/testkit/postgres"
 )
 
@@ -78,27 +78,9 @@ type world struct {
 	url     string
 	environ []string
 	folder  string
-	log     *logBook
+	log     *testkit.Log // of all runs of the program
 	running *exec.Cmd
 	ended   chan error
-}
-
-// logBook keeps what all runs of the program wrote.
-type logBook struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logBook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logBook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // eachDB runs a test on both engines, with Jane in environment acme.
@@ -121,7 +103,7 @@ func newWorld(t *testing.T, engine string) *world {
 	box, err := inbox.Listen("127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, box.Close()) })
-	w := &world{t: t, inbox: box, folder: t.TempDir(), log: &logBook{}}
+	w := &world{t: t, inbox: box, folder: t.TempDir(), log: &testkit.Log{}}
 	database := "sqlite:" + filepath.Join(w.folder, "sparekey.db")
 	if engine == "postgres" {
 		database = postgres.DSN(t)

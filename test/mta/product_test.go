@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -37,31 +36,13 @@ type product struct {
 	*testkit.World // for its browsers
 	environ        []string
 	folder         string
-	log            *logBook
+	log            *testkit.Log
 }
 
-// logBook keeps what the program wrote.
-type logBook struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logBook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logBook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// notable leaves out the requests.
-func (l *logBook) notable() string {
+// notable leaves the requests out of a log.
+func notable(log string) string {
 	var kept strings.Builder
-	for line := range strings.Lines(l.String()) {
+	for line := range strings.Lines(log) {
 		if !strings.Contains(line, "msg=request ") {
 			kept.WriteString(line)
 		}
@@ -74,7 +55,7 @@ func (l *logBook) notable() string {
 func start(t *testing.T) *product {
 	t.Helper()
 	folder := t.TempDir()
-	p := &product{World: &testkit.World{T: t, URL: address}, folder: folder, log: &logBook{}}
+	p := &product{World: &testkit.World{T: t, URL: address}, folder: folder, log: &testkit.Log{}}
 	p.environ = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "SSL_CERT_FILE=" + world.Authority(),
 		"SPAREKEY_LISTEN=127.0.0.1:8080", "SPAREKEY_URL=" + address,
@@ -132,7 +113,7 @@ func (p *product) serve() {
 			p.T.Error("the server does not end")
 		}
 		if p.T.Failed() {
-			p.T.Log("the program says:\n" + p.log.notable())
+			p.T.Log("the program says:\n" + notable(p.log.String()))
 		}
 	})
 	for deadline := time.Now().Add(patience); ; {

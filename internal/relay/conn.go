@@ -300,26 +300,22 @@ func (c *conn) mechanism() (string, sasl.Client) {
 	return "", nil
 }
 
-// secret is command for lines that hold a password: neither they nor a reply
-// that repeats them are recorded.
+// secret is command for lines that hold a password: neither they nor what a reply
+// repeats of them are recorded.
 func (c *conn) secret(line string) (reply, error) {
-	secrets := []string{line, removed, line[strings.LastIndexByte(line, ' ')+1:], removed}
-	if p := c.server.Password; p != "" {
-		secrets = append(secrets, p, removed, base64.StdEncoding.EncodeToString([]byte(p)), removed)
-	}
-	hide := strings.NewReplacer(secrets...)
+	hide := hiding(line, line[strings.LastIndexByte(line, ' ')+1:], c.server.Password, c.server.User)
 	var r reply
 	err := c.within(c.options.CommandTimeout, func() error {
 		if err := c.send(line + "\r\n"); err != nil {
 			return err
 		}
 		var err error
-		r, err = readReply(c.in, func(said string) { c.talk.server(hide.Replace(said)) })
+		r, err = readReply(c.in, func(said string) { c.talk.server(hide(said)) })
 		return err
 	})
 	if r.class() != 3 {
 		for i := range r.lines {
-			r.lines[i] = hide.Replace(r.lines[i])
+			r.lines[i] = hide(r.lines[i])
 		}
 	}
 	return r, err

@@ -306,6 +306,32 @@ func TestPasswordIsNotSentInClearText(t *testing.T) {
 	}
 }
 
+// TestWhatAServerQuotesOfASignInIsNotKept: what stands in an attempt is read by
+// people who have nothing to do with the operator's account.
+func TestWhatAServerQuotesOfASignInIsNotKept(t *testing.T) {
+	t.Parallel()
+	roots := x509.NewCertPool()
+	config := &tls.Config{Certificates: []tls.Certificate{certify(t, "localhost", roots)}}
+	for _, quoted := range []string{
+		"us@er", "US@ER", "us%40er", "dXNAZXI=", "Pa$sw0rd/X9", "Pa%24sw0rd/X9", "Pa%24sw0rd%2fX9", "PA$SW0RD/X9",
+		"50612473773072642f5839", "50 61 24 73 77 30 72 64 2F 58 39", "UGEkc3cwcmQvWDk=", "UGEkc3cwcmQvWDk", "AHVzQGVyAFBhJHN3MHJkL1g5",
+	} {
+		s := newScript(t, func(k *talker) {
+			k.secure(config)
+			k.hello("AUTH PLAIN")
+			k.hear()
+			k.say("535-5.7.8 rejected: ("+quoted+")", "535 5.7.8 authentication failed")
+			k.hear()
+		})
+		server := at(s.addr, relay.Implicit)
+		server.User, server.Password = "us@er", "Pa$sw0rd/X9"
+		r := newRelay(t, relay.Options{Servers: []relay.Server{server}, TLSConfig: &tls.Config{RootCAs: roots, ServerName: "localhost"}})
+		a := r.Send(t.Context(), envelope, []byte(letter))[0]
+		require.Equal(t, "535 5.7.8 rejected: ([removed]) authentication failed", a.Reply, quoted)
+		require.NotContains(t, a.Conversation+a.Err.Error(), quoted)
+	}
+}
+
 func TestSignIn(t *testing.T) {
 	t.Parallel()
 	roots := x509.NewCertPool()

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"encoding/base64"
+	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
@@ -36,6 +38,33 @@ func clean(s string) string {
 	s = linkLike.ReplaceAllString(s, "${1}"+removed)
 	s = codeLike.ReplaceAllString(s, removed)
 	return strings.TrimRight(s, " ")
+}
+
+// hiding gives what takes secrets out of a server's words, in the forms in which
+// servers quote them: plain, with percent signs, in base64, in hexadecimal digits.
+// Of secrets shorter than three bytes a word might be made by chance; they stay.
+func hiding(secrets ...string) func(string) string {
+	var forms []string
+	for _, s := range secrets {
+		if len(s) < 3 {
+			continue
+		}
+		var quoted, digits strings.Builder
+		for _, r := range s {
+			percent := strings.Builder{}
+			for _, b := range []byte(string(r)) {
+				fmt.Fprintf(&percent, "%%%02x", b)
+				fmt.Fprintf(&digits, "%02x[ :-]?", b)
+			}
+			fmt.Fprintf(&quoted, "(?:%s|%s)", regexp.QuoteMeta(string(r)), percent.String())
+		}
+		forms = append(forms, quoted.String(), strings.TrimSuffix(digits.String(), "[ :-]?"), regexp.QuoteMeta(strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "="))+"=*")
+	}
+	if len(forms) == 0 {
+		return func(words string) string { return words }
+	}
+	found := regexp.MustCompile("(?i)" + strings.Join(forms, "|"))
+	return func(words string) string { return found.ReplaceAllLiteralString(words, removed) }
 }
 
 // Clean makes another server's words fit for storing and showing, at most 2 kB of

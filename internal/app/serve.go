@@ -31,6 +31,7 @@ type Server struct {
 	handler  http.Handler
 	stopping chan struct{}
 	Canary   *canary.Canary
+	began    time.Time
 	servedAt atomic.Value // net.Addr
 	// Resolver asks the DNS about alarms.
 	Resolver *maildns.Resolver
@@ -46,7 +47,7 @@ func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, core.Close())
 	}
-	s := &Server{Core: core, relay: r, metrics: newMetrics(core.DB), stopping: make(chan struct{}), Resolver: maildns.System()}
+	s := &Server{Core: core, relay: r, metrics: newMetrics(core.DB), stopping: make(chan struct{}), Resolver: maildns.System(), began: core.DB.Now()}
 	s.Canary = s.newCanary()
 	s.metrics.registry.MustRegister(mailHealth{r}, outlook{core.DB, s.Canary})
 	alarm.Log(core.DB, core.Log)

@@ -56,7 +56,8 @@ func (s *Server) Watch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if a, ok := stuck(waiting, tx.Now()); ok {
+		// What fell due while no server ran is taken up now: that is no alarm.
+		if a, ok := stuck(waiting, tx.Now()); ok && tx.Now().Sub(s.began) >= stuckAfter {
 			due = append(due, a)
 		}
 		over, err = alarm.AnyOver(tx)

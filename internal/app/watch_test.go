@@ -85,6 +85,23 @@ func TestWhatNobodyTakesUpIsStuck(t *testing.T) {
 	})
 }
 
+// TestAServerThatJustBeganIsNotToBlame for what fell due before.
+func TestAServerThatJustBeganIsNotToBlame(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		require.NoError(t, w.App.DB.Update(w.Ctx(), func(tx *db.Tx) error {
+			if err := outbox.Enqueue(tx, w.Acme.ID, "a kind without workers", "x"); err != nil {
+				return err
+			}
+			_, err := tx.Exec("UPDATE jobs SET due_at = $1", tx.Now().Add(-10*time.Minute))
+			return err
+		}))
+		require.Empty(t, alarmsOf(w))
+		w.Clock.Advance(time.Minute)
+		require.Equal(t, alarm.Urgent, alarmsOf(w)[alarm.Stuck].Severity)
+	})
+}
+
 func TestAlarmsAreMetrics(t *testing.T) {
 	t.Parallel()
 	w := testkit.New(t, testkit.Database(t, "sqlite"), func(c *config.Config) { c.SMTP = "" })

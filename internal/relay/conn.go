@@ -265,7 +265,11 @@ func (c *conn) auth() *failure {
 	if initial != nil {
 		line += " " + base64.StdEncoding.EncodeToString(initial)
 	}
-	c.talk.client("AUTH " + mechanism + " " + removed)
+	if initial == nil {
+		c.talk.client(line)
+	} else {
+		c.talk.client("AUTH " + mechanism + " " + removed)
+	}
 	for {
 		r, err := c.secret(line)
 		if f := expect(StageAuth, 2, r, err); f == nil || r.class() != 3 || err != nil {
@@ -294,16 +298,36 @@ func (c *conn) mechanism() (string, sasl.Client) {
 	}
 	for _, name := range offered {
 		if name == sasl.Login {
-			return sasl.Login, sasl.NewLoginClient(c.server.User, c.server.Password)
+			return sasl.Login, &login{[]string{c.server.User, c.server.Password}}
 		}
 	}
 	return "", nil
 }
 
+// login answers the questions of AUTH LOGIN in their order, whatever their words:
+// the library's client knows only servers that ask for a "Password:" and take the
+// user's name along with the command, which not all do.
+type login struct{ answers []string }
+
+func (l *login) Start() (mechanism string, initial []byte, err error) { return sasl.Login, nil, nil }
+
+func (l *login) Next([]byte) ([]byte, error) {
+	if len(l.answers) == 0 {
+		return nil, sasl.ErrUnexpectedServerChallenge
+	}
+	answer := l.answers[0]
+	l.answers = l.answers[1:]
+	return []byte(answer), nil
+}
+
 // secret is command for lines that hold a password: neither they nor what a reply
 // repeats of them are recorded.
 func (c *conn) secret(line string) (reply, error) {
-	hide := hiding(line, line[strings.LastIndexByte(line, ' ')+1:], c.server.Password, c.server.User)
+	answer := line
+	if command, ok := strings.CutPrefix(line, "AUTH "); ok {
+		_, answer, _ = strings.Cut(command, " ")
+	}
+	hide := hiding(answer, c.server.Password, c.server.User)
 	var r reply
 	err := c.within(c.options.CommandTimeout, func() error {
 		if err := c.send(line + "\r\n"); err != nil {

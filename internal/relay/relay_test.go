@@ -312,22 +312,26 @@ func TestWhatAServerQuotesOfASignInIsNotKept(t *testing.T) {
 	t.Parallel()
 	roots := x509.NewCertPool()
 	config := &tls.Config{Certificates: []tls.Certificate{certify(t, "localhost", roots)}}
-	for _, quoted := range []string{
-		"us@er", "US@ER", "us%40er", "dXNAZXI=", "Pa$sw0rd/X9", "Pa%24sw0rd/X9", "Pa%24sw0rd%2fX9", "PA$SW0RD/X9",
-		"50612473773072642f5839", "50 61 24 73 77 30 72 64 2F 58 39", "UGEkc3cwcmQvWDk=", "UGEkc3cwcmQvWDk", "AHVzQGVyAFBhJHN3MHJkL1g5",
-	} {
+	refusal := func(offer, answer string) relay.Attempt {
 		s := newScript(t, func(k *talker) {
 			k.secure(config)
-			k.hello("AUTH PLAIN")
+			k.hello(offer)
 			k.hear()
-			k.say("535-5.7.8 rejected: ("+quoted+")", "535 5.7.8 authentication failed")
+			k.say(answer, "535 5.7.8 Login failed")
 			k.hear()
 		})
 		server := at(s.addr, relay.Implicit)
 		server.User, server.Password = "us@er", "Pa$sw0rd/X9"
 		r := newRelay(t, relay.Options{Servers: []relay.Server{server}, TLSConfig: &tls.Config{RootCAs: roots, ServerName: "localhost"}})
-		a := r.Send(t.Context(), envelope, []byte(letter))[0]
-		require.Equal(t, "535 5.7.8 rejected: ([removed]) authentication failed", a.Reply, quoted)
+		return r.Send(t.Context(), envelope, []byte(letter))[0]
+	}
+	require.Equal(t, "535 5.7.8 No Login failed", refusal("AUTH LOGIN", "535-5.7.8 No").Reply)
+	for _, quoted := range []string{
+		"us@er", "US@ER", "us%40er", "dXNAZXI=", "Pa$sw0rd/X9", "Pa%24sw0rd/X9", "Pa%24sw0rd%2fX9", "PA$SW0RD/X9",
+		"50612473773072642f5839", "50 61 24 73 77 30 72 64 2F 58 39", "UGEkc3cwcmQvWDk=", "UGEkc3cwcmQvWDk", "AHVzQGVyAFBhJHN3MHJkL1g5",
+	} {
+		a := refusal("AUTH PLAIN", "535-5.7.8 rejected: ("+quoted+")")
+		require.Equal(t, "535 5.7.8 rejected: ([removed]) Login failed", a.Reply, quoted)
 		require.NotContains(t, a.Conversation+a.Err.Error(), quoted)
 	}
 }
@@ -342,13 +346,15 @@ func TestSignIn(t *testing.T) {
 		want    relay.Outcome
 		code    int
 	}{
-		"plain":             {"AUTH LOGIN PLAIN", []string{"235 in"}, relay.Accepted, 250},
-		"login":             {"AUTH CRAM-MD5 LOGIN", []string{"334 UGFzc3dvcmQ6", "235 in"}, relay.Accepted, 250},
-		"wrong password":    {"AUTH PLAIN", []string{"535 5.7.8 AGphbmUAY29ycmVjdCBob3JzZQ== correct horse is wrong"}, relay.Temporary, 535},
-		"none that we know": {"AUTH GSSAPI", nil, relay.Temporary, 0},
-		"none at all":       {"SIZE 1000", nil, relay.Temporary, 0},
-		"nonsense":          {"AUTH LOGIN", []string{"334 %%%%"}, relay.Temporary, 334},
-		"asks for more":     {"AUTH PLAIN", []string{"334 ", "535 no"}, relay.Temporary, 0},
+		"plain":                {"AUTH LOGIN PLAIN", []string{"235 in"}, relay.Accepted, 250},
+		"login":                {"AUTH CRAM-MD5 LOGIN", []string{"334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6", "235 in"}, relay.Accepted, 250},
+		"login in other words": {"AUTH LOGIN", []string{"334 VXNlciBOYW1lAA==", "334 UGFzc3dvcmQA", "235 in"}, relay.Accepted, 250},
+		"login without an end": {"AUTH LOGIN", []string{"334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6", "334 UGFzc3dvcmQ6"}, relay.Temporary, 334},
+		"wrong password":       {"AUTH PLAIN", []string{"535 5.7.8 AGphbmUAY29ycmVjdCBob3JzZQ== correct horse is wrong"}, relay.Temporary, 535},
+		"none that we know":    {"AUTH GSSAPI", nil, relay.Temporary, 0},
+		"none at all":          {"SIZE 1000", nil, relay.Temporary, 0},
+		"nonsense":             {"AUTH LOGIN", []string{"334 %%%%"}, relay.Temporary, 334},
+		"asks for more":        {"AUTH PLAIN", []string{"334 ", "535 no"}, relay.Temporary, 0},
 	} {
 		s := newScript(t, func(k *talker) {
 			k.secure(config)

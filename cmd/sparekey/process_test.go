@@ -137,6 +137,22 @@ func TestServeSaysWhyNot(t *testing.T) {
 	require.Equal(t, "{\n  \"steps\": 0\n}\n", o.do("", "migrate", "--json"))
 }
 
+func TestServeNamesTheSettingOfAListenerThatIsTaken(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	var said bytes.Buffer
+	status := run(t.Context(), []string{"serve", "--listen", "127.0.0.1:0"}, &terminal{
+		in: strings.NewReader(""), out: io.Discard, err: &said,
+		environ: []string{"SPAREKEY_DATABASE=sqlite:" + o.database(), "SPAREKEY_METRICS_LISTEN=" + l.Addr().String()},
+	})
+	require.Equal(t, failed, status)
+	require.Contains(t, said.String(), "SPAREKEY_METRICS_LISTEN is \""+l.Addr().String()+"\", and nothing can listen there: is the port free")
+}
+
 // TestASecondSignalEndsItAtOnce although somebody is still sending a form, whom
 // the first one would wait for.
 func TestASecondSignalEndsItAtOnce(t *testing.T) {

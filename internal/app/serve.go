@@ -14,6 +14,7 @@ import (
 	"github.com/sparekey/sparekey/internal/canary"
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/delivery"
+	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/maildns"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
@@ -161,7 +162,7 @@ func (s *Server) serveMetrics() (*http.Server, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(context.Background(), "tcp", s.Config.MetricsListen)
 	if err != nil {
-		return nil, fmt.Errorf("listen for metrics: %w", err)
+		return nil, fault.Wrap(fault.Unavailable, err, fmt.Sprintf("SPAREKEY_METRICS_LISTEN is %q, and nothing can listen there: is the port free, and may this user have it?", s.Config.MetricsListen))
 	}
 	server := s.httpServer(s.metrics.handler())
 	server.WriteTimeout = 5 * time.Minute // a profile takes as long as it is asked to

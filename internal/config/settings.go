@@ -105,7 +105,7 @@ var settings = []setting{
 	},
 	{
 		key: "mail_events", secret: always, read: readMailEvents,
-		allowed: "postmark:TOKEN (20 characters or more), sendgrid:PUBLIC_KEY, mailgun:SIGNING_KEY or ses:TOPIC_ARN, several with commas between them",
+		allowed: "postmark:TOKEN, sendgrid:PUBLIC_KEY, mailgun:SIGNING_KEY or ses:TOPIC_ARN, several with commas between them",
 		meaning: "The mail providers that may post events, and how they prove who they are; a provider not named gets 404.",
 	},
 	{

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,7 +19,7 @@ func Reply(h Heard) Finding {
 	in := heard{stage: h.Stage, code: h.Code, enhanced: h.Enhanced, own: h.OwnRelay, first: h.First}
 	if event, ok := readEvent(text); ok {
 		text, in.event = event.words, " "+strings.Join(event.facts, " ")+" "
-		in.code, in.enhanced = firstOf(in.code, event.code), firstOf(in.enhanced, event.status)
+		in.code, in.enhanced = cmp.Or(in.code, event.code), cmp.Or(in.enhanced, event.status)
 	}
 	if code, enhanced := codesIn(text); in.code == 0 && in.enhanced == "" {
 		in.code, in.enhanced = code, enhanced
@@ -26,6 +27,7 @@ func Reply(h Heard) Finding {
 		in.enhanced = enhanced
 	}
 	in.prose = normal(text)
+	in.hosts = strings.ToLower("." + h.Server + ". ." + cmp.Or(h.Domain, domainOf(realAddress.FindString(text))) + ".")
 	f := Finding{Class: judge(in), Code: in.code, Enhanced: in.enhanced, Reply: showable(h.Text)}
 	f.Hard = isHard(f.Class, in)
 	switch f.Class {

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	_ "embed" // the rules
 	"fmt"
 	"slices"
@@ -32,6 +33,7 @@ type heard struct {
 	enhanced string
 	own      bool
 	first    bool
+	hosts    string // the server that spoke and the domain it spoke of, each with a dot on both sides
 	event    string // the facts of a provider's event, "" for plain text
 }
 
@@ -85,8 +87,9 @@ func mustRules(text string) []rule {
 	return all
 }
 
-// where reads one condition: 4xx, 5xx, own, first, event, bare, at=…, code=…, enh=….
-// Alternatives stand between slashes, "*" ends a beginning.
+// where reads one condition: 4xx, 5xx, own, first, event, bare, at=…, who=…, code=…,
+// enh=…. Alternatives stand between slashes, "*" ends a beginning, at=- is a step that
+// nobody tells.
 func where(word string, line int) condition {
 	name, list, _ := strings.Cut(word, "=")
 	values := strings.Split(list, "/")
@@ -105,7 +108,11 @@ func where(word string, line int) condition {
 	case "bare": // neither a code nor an event: an error of a connection
 		return func(h heard) bool { return h.event == "" && h.digit() == 0 }
 	case "at":
-		return func(h heard) bool { return slices.Contains(values, h.stage) }
+		return func(h heard) bool { return slices.Contains(values, cmp.Or(h.stage, "-")) }
+	case "who": // a part of the name of the server or of the recipient's domain
+		return func(h heard) bool {
+			return slices.ContainsFunc(values, func(v string) bool { return strings.Contains(h.hosts, "."+v+".") })
+		}
 	case "code":
 		return func(h heard) bool { return oneOf(fmt.Sprint(h.code), values) }
 	case "enh":

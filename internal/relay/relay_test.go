@@ -244,6 +244,22 @@ func TestRepliesAreCleaned(t *testing.T) {
 	}
 }
 
+// TestASizeIsNoSecret: an administrator who reads a conversation sees how large a
+// mail the server takes; what is a link, a code or a sign-in stays hidden beside it.
+func TestASizeIsNoSecret(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, polite(map[string]string{
+		"MAIL": "250 MAIL FROM:<a@b.example> SIZE=12345678 taken, see 04711815",
+		".":    "550 SIZE 04711815 in /reset-password/0V3G7T4K8Q2ZC9M5 and 0v3g7t4k8q2zc9m5n1b6hx0r4d7w",
+	}, "SIZE 33554432", "X-SIZE 04711815"))
+	a := newRelay(t, relay.Options{Servers: []relay.Server{at(s.addr, relay.None)}}).Send(t.Context(), envelope, []byte(letter))[0]
+	require.Contains(t, a.Conversation, "SIZE 33554432\n")
+	require.Contains(t, a.Conversation, "SIZE=12345678 taken, see [removed]\n")
+	require.Contains(t, a.Conversation, "X-SIZE [removed]\n")
+	require.Equal(t, "550 SIZE [removed] in /reset-password/[removed] and [removed]", a.Reply)
+	secretless(t, a)
+}
+
 func TestNeverFallsBackToClearText(t *testing.T) {
 	t.Parallel()
 	roots := x509.NewCertPool()

@@ -17,7 +17,8 @@ var (
 	// A server may quote our mail back at us. Long runs of letters and digits are
 	// our links; queue ids and Message-IDs are shorter or have hyphens.
 	linkLike = regexp.MustCompile(`(?i)(/(?:reset-password|not-me|invitation|confirm|account)/)[^\s<>"'\])]+|[0-9a-z]{26,}`)
-	codeLike = regexp.MustCompile(`\b[0-9]{8}\b`)
+	// The number of a SIZE parameter (RFC 1870) is as long as a code of ours may be.
+	codeLike = regexp.MustCompile(`(250[- ]SIZE |\bSIZE=)?\b[0-9]{8}\b`)
 )
 
 const removed = "[removed]"
@@ -36,7 +37,12 @@ func clean(s string) string {
 		}
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 	s = linkLike.ReplaceAllString(s, "${1}"+removed)
-	s = codeLike.ReplaceAllString(s, removed)
+	s = codeLike.ReplaceAllStringFunc(s, func(found string) string {
+		if len(found) > 8 {
+			return found
+		}
+		return removed
+	})
 	return strings.TrimRight(s, " ")
 }
 

@@ -38,7 +38,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 		if b.enter(who) {
 			// Its time runs from here, not from a greeting that may never come.
 			end := time.AfterFunc(wholeTime, func() { _ = c.Close() })
-			return &counted{Conn: c, leave: sync.OnceFunc(func() { end.Stop(); b.leave(who) })}, nil
+			return &counted{Conn: local{c}, leave: sync.OnceFunc(func() { end.Stop(); b.leave(who) })}, nil
 		}
 		_, _ = c.Write([]byte(tooMany)) // so little does not block
 		_ = c.Close()

@@ -178,6 +178,8 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	case o.Mailbox != nil && o.Mailbox.Has(to):
 		s.own = append(s.own, to)
 		return nil
+	case domain == "":
+		return errNotHere
 	case !strings.EqualFold(domain, o.Domain):
 		return errRelay
 	}

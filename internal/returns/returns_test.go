@@ -177,6 +177,36 @@ func TestMailToTheSenderIsTakenAndDropped(t *testing.T) {
 	require.Len(t, d.Inbox.Mails(), 1, "and nobody is answered: no loop can run")
 }
 
+// TestRecipientsWithoutADomain: the postmaster is known by that name alone (RFC
+// 5321 section 4.5.1), nobody else is, and neither is a mistake of syntax.
+func TestRecipientsWithoutADomain(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	for _, to := range []string{"postmaster", "Postmaster", "POSTMASTER"} {
+		require.NoError(t, d.hand("", delayed, to), to)
+	}
+	require.Equal(t, []string{"none to the sender", "none to the sender", "none to the sender"}, d.seen())
+	for _, to := range []string{"jane", "x", `"post master"`, "r-0"} {
+		err := d.hand("", delayed, to)
+		require.Equal(t, 550, code(err), "%s: %v", to, err)
+		require.ErrorContains(t, err, "5.1.1", to)
+	}
+	for _, to := range []string{"", "@", "a b"} {
+		require.Equal(t, 501, code(d.hand("", delayed, to)), to)
+	}
+	require.Len(t, d.seen(), 3, "whoever guesses names forges no return path")
+
+	c := d.talk()
+	id, err := c.Text.Cmd("MAIL FROM:<>\r\nRCPT TO: <postmaster>\r\nrcpt to:<%s>\r\nBDAT 22 LAST\r\nRCPT TO:<postmaster>", d.path)
+	require.NoError(t, err)
+	c.Text.StartResponse(id)
+	defer c.Text.EndResponse(id)
+	for range 4 {
+		_, _, err := c.Text.ReadResponse(250)
+		require.NoError(t, err, "many commands at once, and a mail that holds one")
+	}
+}
+
 func TestForgedReturnPathsRaiseAnAlarmOnceAnHour(t *testing.T) {
 	t.Parallel()
 	d := open(t)

@@ -202,6 +202,82 @@ func TestNothingHangs(t *testing.T) {
 	require.Equal(t, maildns.OK, find(t, checks, "database").State, "the rest was looked at")
 }
 
+// TestAServerThatIsNone: what answers in another way than a mail server is told
+// from what cannot be reached, in bounded time and in few words.
+func TestAServerThatIsNone(t *testing.T) {
+	t.Parallel()
+	w := testkit.New(t, testkit.Database(t, "sqlite"))
+	long := strings.Repeat("welcome ", 100)
+	for name, test := range map[string]struct {
+		speak func(net.Conn)
+		says  string
+	}{
+		"silence":             {func(net.Conn) {}, "takes the connection, but does not answer in time."},
+		"silence after hello": {func(c net.Conn) { _, _ = io.WriteString(c, "220 hello\r\n") }, "takes the connection, but does not answer in time."},
+		"silence at RCPT":     {func(c net.Conn) { _, _ = io.WriteString(c, "220 hello\r\n250 hello\r\n250 go on\r\n") }, "takes the connection, but does not answer in time."},
+		"half a greeting":     {func(c net.Conn) { _, _ = io.WriteString(c, "220 "+long) }, "takes the connection, but does not answer in time."},
+		"a line without end":  {func(c net.Conn) { flood(c, "220 ", long) }, "does not answer as a mail server does (the server's reply is too long)."},
+		"lines without end":   {func(c net.Conn) { flood(c, "", "220-"+long+"\r\n") }, "does not answer as a mail server does (the server's reply is too long)."},
+		"another program":     {func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2\r\n") }, "does not answer as a mail server does (SSH-2.0-OpenSSH_9.2)."},
+		"nothing":             {func(c net.Conn) { _ = c.Close() }, "does not answer as a mail server does (the server hung up)."},
+		"a refusal":           {func(c net.Conn) { _, _ = io.WriteString(c, "554 5.7.1 you are on a list\r\n") }, "turns us away (554 5.7.1 you are on a list)."},
+		"a refusal at length": {func(c net.Conn) { _, _ = io.WriteString(c, "554 "+long+"\r\n") }, "welcome …)."},
+		"nobody":              {nil, "connection refused)."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := *w.App.Doctor
+			d.Limit = 300 * time.Millisecond
+			at := speaker(t, test.speak)
+			d.Config.SMTP, d.Config.BounceListen, d.Config.BounceDomain = "smtp://"+at+"?tls=none", at, "bounce.sparekey.example"
+			started := time.Now()
+			checks, err := d.Examine(t.Context(), access.Operator(), doctor.Question{Resolver: resolver(t, nil), MailOnly: true})
+			require.NoError(t, err)
+			require.Less(t, time.Since(started), 10*time.Second)
+			for _, name := range []string{"smtp", "return-path"} {
+				c := find(t, checks, name)
+				require.Equal(t, maildns.Fail, c.State, c.Sentence)
+				require.Contains(t, c.Sentence, strings.TrimSuffix(test.says, "."))
+				require.Less(t, len(c.Sentence), 500)
+				require.NotEmpty(t, c.Action)
+				require.Equal(t, test.speak == nil, strings.Contains(c.Sentence, "cannot be reached") || strings.Contains(c.Sentence, "Nobody answers"), c.Sentence)
+			}
+		})
+	}
+}
+
+// speaker gives the address of a server that says this to everybody and leaves
+// hanging up to them; nobody listens there if speak is nil.
+func speaker(t *testing.T, speak func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	if speak == nil {
+		require.NoError(t, l.Close())
+		return l.Addr().String()
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			served.Go(func() {
+				speak(c)
+				_, _ = io.Copy(io.Discard, c)
+				_ = c.Close()
+			})
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); served.Wait() })
+	return l.Addr().String()
+}
+
+// flood says the same until the other side has enough.
+func flood(c net.Conn, first, again string) {
+	_, err := io.WriteString(c, first)
+	for err == nil {
+		_, err = io.WriteString(c, again)
+	}
+}
+
 func TestOnlyOperatorsAsk(t *testing.T) {
 	t.Parallel()
 	w := testkit.New(t, testkit.Database(t, "sqlite"))

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -68,11 +69,12 @@ func (d *Doctor) probe(ctx context.Context, s relay.Server, q Question) []Check 
 	switch {
 	case a.Err == nil:
 		c = c.Ended(maildns.OK, "%s takes mail from %s (%s).", a.Server, from, a.Reply)
-	case a.Stage == relay.StageRcpt && q.To == "":
+	case a.Stage == relay.StageRcpt && a.Code != 0 && q.To == "":
 		c = c.Ended(maildns.Warn, "%s takes mail from %s, but none for %s (%s). It may take it for others.", a.Server, from, to, said(a)).
 			Do("Try a real mail: sparekey doctor --to ADDRESS")
 	default:
-		c = c.Ended(maildns.Fail, "%s %s (%s).", a.Server, stageWords[a.Stage], said(a)).Do(stageAdvice[a.Stage])
+		how, advice := failed(a)
+		c = c.Ended(maildns.Fail, "%s %s.", a.Server, how).Do(advice)
 	}
 	if got.TLS == nil {
 		return []Check{c}
@@ -80,14 +82,42 @@ func (d *Doctor) probe(ctx context.Context, s relay.Server, q Question) []Check 
 	return []Check{c, certificate(Check{Name: "smtp-certificate", Title: "Certificate of " + a.Server}, got.TLS.PeerCertificates, d.Clock())}
 }
 
+// said is the reply that decided, or what there was in its place. A good reply
+// decides nothing where the attempt failed all the same.
 func said(a relay.Attempt) string {
-	if a.Reply != "" {
-		return a.Reply
+	text := a.Reply
+	if text == "" || a.Err != nil && a.Code != 0 && a.Code < 400 {
+		text = words(cmp.Or(errors.Unwrap(a.Err), a.Err))
 	}
-	if a.Err != nil {
-		return a.Err.Error()
+	if r := []rune(text); len(r) > mostSaid {
+		return string(r[:mostSaid]) + "…"
 	}
-	return "it said nothing"
+	return text
+}
+
+// mostSaid is how much of a reply a sentence quotes, in characters.
+const mostSaid = 300
+
+// reached tells whether anybody took the connection.
+func reached(a relay.Attempt) bool {
+	var dial *net.OpError
+	return a.Stage != relay.StageConnect || !errors.As(a.Err, &dial) || dial.Op != "dial"
+}
+
+// failed says in which way a server fails, and what to do about it.
+func failed(a relay.Attempt) (how, advice string) {
+	var late interface{ Timeout() bool }
+	how, advice = stageWords[a.Stage], stageAdvice[a.Stage]
+	switch {
+	case !reached(a):
+	case errors.As(a.Err, &late) && late.Timeout():
+		return "takes the connection, but does not answer in time", "Where TLS is wanted from the first byte, as at port 465, SPAREKEY_SMTP begins with smtps:// instead. If that is so, try again: it may be slow with those it does not know."
+	case a.Stage == relay.StageConnect && a.Code >= 400:
+		how, advice = "turns us away", "Read what it said."
+	case a.Stage == relay.StageConnect:
+		how, advice = "does not answer as a mail server does", "Check the port in SPAREKEY_SMTP, and which program listens there."
+	}
+	return how + " (" + said(a) + ")", advice
 }
 
 var stageWords = map[string]string{
@@ -164,7 +194,8 @@ func (d *Doctor) testMail(ctx context.Context, servers []relay.Server, q Questio
 	if last.Outcome == relay.Accepted {
 		return c.Ended(maildns.OK, "%s took the test mail (%s). Whether it arrives, the mailbox tells: look at the headers there for spf, dkim and dmarc.", last.Server, last.Reply)
 	}
-	return c.Ended(maildns.Fail, "%s %s (%s).", last.Server, stageWords[last.Stage], said(last)).Do(stageAdvice[last.Stage])
+	how, advice := failed(last)
+	return c.Ended(maildns.Fail, "%s %s.", last.Server, how).Do(advice)
 }
 
 func (d *Doctor) letter(ctx context.Context, from, to string) ([]byte, error) {
@@ -204,13 +235,14 @@ func (d *Doctor) listener(ctx context.Context) Check {
 	got := relay.Probe(ctx, relay.Server{Host: host, Port: number, TLS: relay.None}, d.options(), relay.Envelope{To: "sparekey-doctor@" + d.Config.BounceDomain})
 	a := got.Attempt
 	switch {
-	case a.Stage == relay.StageConnect && a.Code == 0:
+	case !reached(a):
 		return c.Ended(maildns.Fail, "Nobody answers at %s, where returned mail should come in (%s).", a.Server, said(a)).Do("Start the server: sparekey serve. If it runs, read its log.")
 	case a.Err == nil:
 		return c.Ended(maildns.Warn, "What answers at %s takes mail for any address of %s.", a.Server, d.Config.BounceDomain).Do("Sparekey's own listener takes its return paths alone: look which program listens there.")
-	case a.Stage == relay.StageRcpt:
+	case a.Stage == relay.StageRcpt && a.Code != 0:
 		return c.Ended(maildns.OK, "The listener for returned mail answers at %s.", a.Server)
 	default:
-		return c.Ended(maildns.Fail, "The listener for returned mail at %s %s (%s).", a.Server, stageWords[a.Stage], said(a)).Do("Look which program listens there.")
+		how, _ := failed(a)
+		return c.Ended(maildns.Fail, "The listener for returned mail at %s %s.", a.Server, how).Do("Look which program listens there.")
 	}
 }

@@ -61,19 +61,19 @@ type Check struct {
 	Title    string   `json:"title"` // for people
 	State    State    `json:"state"`
 	Sentence string   `json:"sentence"`
-	Action   string   `json:"action,omitempty"` // what to do; "" if nothing
-	Records  []Record `json:"records,omitempty"`
+	Action   string   `json:"action"`  // what to do; "" if nothing
+	Records  []Record `json:"records"` // to publish; in JSON a list, also an empty one
 }
 
 // Ended gives the check with its result.
 func (c Check) Ended(s State, sentence string, args ...any) Check {
-	c.State, c.Sentence = s, fmt.Sprintf(sentence, args...)
+	c.State, c.Sentence, c.Records = s, fmt.Sprintf(sentence, args...), []Record{}
 	return c
 }
 
 // Do gives the check with what to do and the records to publish.
 func (c Check) Do(action string, records ...Record) Check {
-	c.Action, c.Records = action, records
+	c.Action, c.Records = action, append(c.Records, records...)
 	return c
 }
 

@@ -1,8 +1,10 @@
 // Package app puts the parts together: the only place that knows them all.
 //
 // core.go: database, keys and verbs, which commands use too. serve.go: the
-// running server. mail.go: sending. metrics.go and tidy.go: what runs beside.
-// demo.go: the whole product with something in it.
+// running server. mail.go and returned.go: mail out and news of it back.
+// watch.go, look_back.go, canary.go and tidy.go: what runs beside the pages.
+// metrics.go: what is counted; recovery_metrics.go, mail_health.go and outlook.go
+// count one thing each. demo.go: the whole product with something in it.
 package app
 
 import (

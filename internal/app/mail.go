@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/sparekey/sparekey/internal/delivery"
+	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
@@ -47,6 +48,13 @@ func newDelivery(c *Core, r *relay.Relay, m *metrics) (*delivery.Delivery, error
 		d.BounceDomain = c.Config.BounceDomain
 	}
 	return d, nil
+}
+
+// newSigner signs mails with the keys of sparekey dkim.
+func newSigner(c *Core) *keyring.Signer {
+	return &keyring.Signer{Ring: c.Ring, Lost: func(err error) {
+		c.Log.Error("mails go out without their DKIM signature", "error", err)
+	}}
 }
 
 func pools(c *Core, d *delivery.Delivery) []*outbox.Pool {

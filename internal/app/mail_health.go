@@ -3,16 +3,8 @@ package app
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/relay"
 )
-
-// newSigner signs mails with the keys of sparekey dkim.
-func newSigner(c *Core) *keyring.Signer {
-	return &keyring.Signer{Ring: c.Ring, Lost: func(err error) {
-		c.Log.Error("mails go out without their DKIM signature", "error", err)
-	}}
-}
 
 // mailHealth tells how the mail servers stand, as this process knows them.
 type mailHealth struct{ relay *relay.Relay }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
@@ -83,10 +84,18 @@ func (m *metrics) mail(kind mail.Kind, a relay.Attempt) {
 	m.recovery.mail(kind, a)
 }
 
-// handler serves /metrics and /debug/pprof, on a listener of their own.
-func (m *metrics) handler() http.Handler {
+func (m *metrics) returnedMail(kind, verdict string) {
+	m.returned.WithLabelValues(kind, verdict).Inc()
+}
+
+func (m *metrics) mailEvent(provider string, v delivery.Verdict) {
+	m.events.WithLabelValues(provider, string(v)).Inc()
+}
+
+// Metrics answers what SPAREKEY_METRICS_LISTEN serves: /metrics and /debug/pprof.
+func (s *Server) Metrics() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

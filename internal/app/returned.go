@@ -9,8 +9,6 @@ import (
 
 	"github.com/sparekey/sparekey/internal/alarm"
 	"github.com/sparekey/sparekey/internal/db"
-	"github.com/sparekey/sparekey/internal/delivery"
-	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/mailevent"
 	"github.com/sparekey/sparekey/internal/returns"
@@ -32,7 +30,7 @@ func (s *Server) ListenForReturned() (address string, stop func(), err error) {
 		Clock: s.Clock, Log: s.Log, Observe: s.metrics.returnedMail, Mailbox: s.Canary, Alarm: s.forgedReturns,
 	})
 	if err != nil {
-		return "", nil, fault.Wrap(fault.Unavailable, err, fmt.Sprintf("SPAREKEY_BOUNCE_LISTEN is %q, and nothing can listen there: is the port free, and may this user have it?", s.Config.BounceListen))
+		return "", nil, cannotListen("SPAREKEY_BOUNCE_LISTEN", s.Config.BounceListen, err)
 	}
 	s.Log.Info("taking returned mail", "address", l.Addr(), "domain", s.Config.BounceDomain)
 	return l.Addr(), func() {
@@ -104,12 +102,4 @@ func fetch(ctx context.Context, url string) ([]byte, error) {
 		return nil, fmt.Errorf("%s answers %s", r.URL.Host, answer.Status)
 	}
 	return io.ReadAll(io.LimitReader(answer.Body, maxFetch))
-}
-
-func (m *metrics) returnedMail(kind, verdict string) {
-	m.returned.WithLabelValues(kind, verdict).Inc()
-}
-
-func (m *metrics) mailEvent(provider string, v delivery.Verdict) {
-	m.events.WithLabelValues(provider, string(v)).Inc()
 }

@@ -102,7 +102,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	jobs := s.startJobs()
+	jobs := s.StartJobs()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	select {
@@ -132,11 +132,9 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 	}
 }
 
-// StartJobs runs the outbox without serving pages, for tests; call the result
-// to stop.
-func (s *Server) StartJobs() (stop func()) { return s.startJobs() }
-
-func (s *Server) startJobs() (stop func()) {
+// StartJobs runs what goes on beside the pages: the outbox, the tidying, the
+// watching and the canary. Call the result to stop.
+func (s *Server) StartJobs() (stop func()) {
 	soft, endSoft := context.WithCancel(context.Background())
 	hard, endHard := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -162,9 +160,9 @@ func (s *Server) serveMetrics() (*http.Server, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(context.Background(), "tcp", s.Config.MetricsListen)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, fmt.Sprintf("SPAREKEY_METRICS_LISTEN is %q, and nothing can listen there: is the port free, and may this user have it?", s.Config.MetricsListen))
+		return nil, cannotListen("SPAREKEY_METRICS_LISTEN", s.Config.MetricsListen, err)
 	}
-	server := s.httpServer(s.metrics.handler())
+	server := s.httpServer(s.Metrics())
 	server.WriteTimeout = 5 * time.Minute // a profile takes as long as it is asked to
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -172,4 +170,9 @@ func (s *Server) serveMetrics() (*http.Server, error) {
 		}
 	}()
 	return server, nil
+}
+
+// cannotListen names the setting whose address cannot be had.
+func cannotListen(setting, address string, err error) error {
+	return fault.Wrap(fault.Unavailable, err, fmt.Sprintf("%s is %q, and nothing can listen there: is the port free, and may this user have it?", setting, address))
 }

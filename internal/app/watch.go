@@ -3,17 +3,11 @@ package app
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/sparekey/sparekey/internal/alarm"
-	"github.com/sparekey/sparekey/internal/canary"
-	"github.com/sparekey/sparekey/internal/console"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
@@ -134,92 +128,4 @@ func serverAlarms(r *relay.Relay, now time.Time) []alarm.Alarm {
 		Name: alarm.AllServersDown, Severity: alarm.Urgent, Detail: strings.Join(last, "\n"),
 		Sentence: fmt.Sprintf("No mail of ours has left since %s: no mail server can be used. Mails wait and go out by themselves once one works again. Check the servers, or add another to SPAREKEY_SMTP.", since.UTC().Format("15:04 UTC")),
 	}}
-}
-
-func newConsole(c *Core, r *relay.Relay, walks *canary.Canary) *console.Console {
-	return &console.Console{DB: c.DB, Servers: r.Health, Canary: func(ctx context.Context) (console.Canary, error) {
-		w, err := walks.Newest(ctx)
-		return console.Canary{
-			On: walks.Every > 0, Every: walks.Every, AskedAt: w.AskedAt, EndedAt: w.EndedAt, Problem: w.Problem,
-			Took: time.Duration(w.Took) * time.Microsecond, GoodAt: w.GoodAt,
-		}, err
-	}}
-}
-
-func (s *Server) newCanary() *canary.Canary {
-	return canary.New(canary.Canary{
-		DB: s.DB, Ring: s.Ring, URL: s.Config.URL, Domain: s.Config.BounceDomain, Every: s.Config.Canary, At: s.ownAddress, Log: s.Log,
-	})
-}
-
-// ownAddress is where this machine reaches our pages: the listener that Run
-// serves, or the public address.
-func (s *Server) ownAddress() string {
-	at, ok := s.servedAt.Load().(net.Addr)
-	if !ok {
-		return s.Config.URL.String()
-	}
-	host, port, err := net.SplitHostPort(at.String())
-	if err != nil {
-		return ""
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port)
-}
-
-// Metrics answers what SPAREKEY_METRICS_LISTEN serves.
-func (s *Server) Metrics() http.Handler { return s.metrics.handler() }
-
-// outlook tells metrics of the alarms and the canary.
-type outlook struct {
-	db     *db.DB
-	canary *canary.Canary
-}
-
-var (
-	alarmGauge  = prometheus.NewDesc("sparekey_alarm", "Alarms that stand, by name.", []string{"name"}, nil)
-	canaryUp    = prometheus.NewDesc("sparekey_canary_up", "1 if the newest walk of the canary that has ended was good.", nil, nil)
-	canaryTook  = prometheus.NewDesc("sparekey_canary_seconds", "Time from asking to signed out of the canary's newest good walk.", nil, nil)
-	outlookTime = 2 * time.Second
-)
-
-// Describe implements prometheus.Collector.
-func (outlook) Describe(to chan<- *prometheus.Desc) {
-	to <- alarmGauge
-	to <- canaryUp
-	to <- canaryTook
-}
-
-// Collect implements prometheus.Collector.
-func (o outlook) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), outlookTime)
-	defer cancel()
-	counts := map[alarm.Name]int{}
-	err := o.db.View(ctx, func(tx *db.Tx) error {
-		all, err := alarm.List(tx)
-		clear(counts)
-		for _, a := range all {
-			counts[a.Name]++
-		}
-		return err
-	})
-	if err == nil {
-		for _, name := range alarm.Names {
-			to <- prometheus.MustNewConstMetric(alarmGauge, prometheus.GaugeValue, float64(counts[name]), string(name))
-		}
-	}
-	w, err := o.canary.Newest(ctx)
-	if err != nil || o.canary.Every == 0 || w.GoodAt.IsZero() && w.Problem == "" {
-		return // off, or no walk has ended yet
-	}
-	up := 0.0
-	if w.Problem == "" {
-		up = 1
-	}
-	to <- prometheus.MustNewConstMetric(canaryUp, prometheus.GaugeValue, up)
-	if !w.GoodAt.IsZero() {
-		to <- prometheus.MustNewConstMetric(canaryTook, prometheus.GaugeValue, float64(w.Took)/1e6)
-	}
 }

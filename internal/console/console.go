@@ -30,9 +30,7 @@ type Console struct {
 // Canary is the server's own walk through a reset.
 type Canary struct {
 	On      bool
-	Every   time.Duration
 	AskedAt time.Time     // of the newest walk; zero if there was none yet
-	EndedAt time.Time     // zero while it is under way
 	Problem string        // of the newest walk that has ended; "" if it was good
 	Took    time.Duration // from asking to signed out, of the newest good one
 	GoodAt  time.Time

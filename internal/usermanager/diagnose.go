@@ -27,9 +27,17 @@ type Look struct {
 // elsewhereFor is how long an asking with another address is worth a word.
 const elsewhereFor = 24 * time.Hour
 
-// diagnosed is a diagnosis, and whether the address gets mail at all.
+// Named is a time as a sentence names it.
+type Named struct {
+	At    time.Time
+	Words string
+}
+
+// diagnosed is a diagnosis, the times it names, and whether the address gets mail
+// at all.
 type diagnosed struct {
 	diagnosis.Diagnosis
+	times      []Named
 	suppressed bool
 }
 
@@ -56,22 +64,25 @@ func (m *UserManager) diagnose(tx *db.Tx, env environment.Environment, users []u
 	all := map[id.User]diagnosed{}
 	for _, u := range users {
 		if s, ok := stories[u.ID]; ok {
-			s.Guess, s.Write = likelyAddress(u), clockWords(tx.Now())
-			all[u.ID] = diagnosed{Diagnosis: diagnosis.Judge(s, tx.Now()), suppressed: s.Suppressed != nil}
+			told := diagnosed{suppressed: s.Suppressed != nil}
+			s.Guess, s.Write = likelyAddress(u), func(t time.Time) string {
+				told.times = append(told.times, Named{t, clockWords(t, tx.Now())})
+				return told.times[len(told.times)-1].Words
+			}
+			told.Diagnosis = diagnosis.Judge(s, tx.Now())
+			all[u.ID] = told
 		}
 	}
 	return all, nil
 }
 
 // clockWords writes a time of today without its date.
-func clockWords(now time.Time) func(time.Time) string {
-	return func(t time.Time) string {
-		t = t.UTC()
-		if t.Format(time.DateOnly) == now.UTC().Format(time.DateOnly) {
-			return t.Format("15:04 UTC")
-		}
-		return t.Format("15:04 UTC on 2 January")
+func clockWords(t, now time.Time) string {
+	t = t.UTC()
+	if t.Format(time.DateOnly) == now.UTC().Format(time.DateOnly) {
+		return t.Format("15:04 UTC")
 	}
+	return t.Format("15:04 UTC on 2 January")
 }
 
 // askedElsewhere adds the newest asking of the last day for an address that is

@@ -36,6 +36,7 @@ type Row struct {
 	Mail    Mail
 	// Diagnosis says how the newest recovery stands; its zero value: there is none.
 	Diagnosis diagnosis.Diagnosis
+	Times     []Named    // in the sentence of Diagnosis, in their order, and perhaps others after them
 	Case      cases.Case // zero if the user needs no help
 	// Suppressed: nothing is mailed to the address until somebody allows it.
 	Suppressed bool
@@ -145,7 +146,7 @@ func (m *UserManager) rows(tx *db.Tx, actor access.Actor, env environment.Enviro
 			continue // a help desk finds everybody, and sees the mail of members only
 		}
 		all[i].Mail, all[i].Case = mails[u.ID], caseOf[u.ID]
-		all[i].Diagnosis, all[i].Suppressed = told[u.ID].Diagnosis, told[u.ID].suppressed
+		all[i].Diagnosis, all[i].Times, all[i].Suppressed = told[u.ID].Diagnosis, told[u.ID].times, told[u.ID].suppressed
 	}
 	return all, nil
 }

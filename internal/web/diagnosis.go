@@ -35,19 +35,28 @@ func toneOf(g diagnosis.Diagnosis) string {
 }
 
 // rowHealth is the dot and words of a row, and the sentence where it is trouble.
-func rowHealth(r usermanager.Row) (templates.MailHealth, string) {
-	g := r.Diagnosis
+func rowHealth(r usermanager.Row) (templates.MailHealth, templates.Sentence) {
+	g, none := r.Diagnosis, templates.Sentence{}
 	switch {
 	case r.Hidden:
-		return templates.MailHealth{Tone: templates.ToneQuiet, Words: "For a Client Admin"}, ""
+		return templates.MailHealth{Tone: templates.ToneQuiet, Words: "For a Client Admin"}, none
 	case g.Class == "":
-		return mailHealth(r.Mail), ""
+		return mailHealth(r.Mail), none
 	}
 	h := templates.MailHealth{Tone: toneOf(g), Words: g.Class.Short()}
 	if _, ok := fine[g.Class]; ok {
-		return h, ""
+		return h, none
 	}
-	return h, g.Sentence
+	return h, sentenceOf(r)
+}
+
+// sentenceOf is the sentence of a diagnosis with the times it names.
+func sentenceOf(r usermanager.Row) templates.Sentence {
+	s := templates.Sentence{Words: r.Diagnosis.Sentence}
+	for _, t := range r.Times {
+		s.Times = append(s.Times, templates.Named(t))
+	}
+	return s
 }
 
 // card is the diagnosis above the timeline: one sentence, one action. What the
@@ -57,7 +66,7 @@ func (v *visit) card(d usermanager.Details) templates.Diagnosis {
 	if g.Class == "" {
 		return templates.Diagnosis{}
 	}
-	c := templates.Diagnosis{Tone: toneOf(g), Sentence: g.Sentence, Details: g.Reply, Class: string(g.Class)}
+	c := templates.Diagnosis{Tone: toneOf(g), Sentence: sentenceOf(d.Row), Details: g.Reply, Class: string(g.Class)}
 	may := func(a access.Action) bool { return slices.Contains(d.Options, a) }
 	if d.User.PendingEmail != "" && g.Family == diagnosis.FamilyAddress {
 		c.More = "A new address, " + d.User.PendingEmail + ", counts once the link mailed to it is used."

@@ -17,11 +17,11 @@ func (d *Door) showNeedsHelp(v *visit) error {
 	page.Nav.Current = "needs-help"
 	for _, r := range rows {
 		row := v.row(r)
-		if row.Why == "" {
-			row.Why = r.Diagnosis.Sentence
+		if row.Why.Words == "" {
+			row.Why = sentenceOf(r)
 		}
-		if row.Why == "" {
-			row.Why = "Asked for help: " + string(r.Case.Why) + "."
+		if row.Why.Words == "" {
+			row.Why.Words = "Asked for help: " + string(r.Case.Why) + "."
 		}
 		page.People = append(page.People, templates.Stuck{UserRow: row, Since: r.Case.Since, Opened: string(r.Case.Why)})
 	}

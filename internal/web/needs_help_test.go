@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,32 @@ func TestTheQueueIsForThoseWhoMayHelp(t *testing.T) {
 		require.Contains(t, queue.Press("Done with Jane Doe").Text(), "Jane Doe is taken off the list.")
 		require.NotContains(t, henry.Get("/acme/needs-help").Text(), "Jane Doe’s mailbox")
 		require.Contains(t, ada.Get("/acme/users/"+string(w.Jane.ID)).Text(), "Taken off the list of those who need help by you")
+	})
+}
+
+// TestTimesOfADiagnosisAreElements: a script writes them in the reader's zone. What
+// is no page has the same sentence in plain words and UTC.
+func TestTimesOfADiagnosisAreElements(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		w.Clock.Advance(w.Clock.Now().Truncate(24 * time.Hour).Add(36 * time.Hour).Sub(w.Clock.Now())) // noon
+		for range 3 {
+			askAndResolve(w, janeEmail)
+		}
+		ada := w.Browser()
+		w.Clock.Advance(11 * time.Minute)
+		for _, on := range []string{"", " on [0-9]{1,2} [A-Z][a-z]+"} {
+			ada.SignIn("admin@acme.example", testkit.Passphrase)
+			shown, err := w.App.UserManager.Show(w.Ctx(), access.Operator(), w.Acme, janeEmail)
+			require.NoError(t, err)
+			found := regexp.MustCompile("^Their server took it at (12:[0-9]{2} UTC" + on + "); nobody has opened the link\\. It may be in spam or quarantine\\.$").FindStringSubmatch(*shown.Mail.Sentence)
+			require.NotNil(t, found, *shown.Mail.Sentence)
+			element := `took it at <time datetime="` + shown.Mail.Since.UTC().Format(time.RFC3339) + `"[^>]* data-moment="at"[^>]*>` + found[1] + `</time>; nobody has`
+			for _, path := range []string{"/acme/needs-help", "/acme/users?q=jane", "/acme/users/" + string(w.Jane.ID)} {
+				require.Regexp(t, element, ada.Get(path).Body, path)
+			}
+			w.Clock.Advance(24 * time.Hour)
+		}
 	})
 }
 

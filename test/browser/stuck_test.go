@@ -4,9 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/emersion/go-smtp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/testkit"
@@ -64,6 +66,47 @@ func (s *Stage) caseOf(email string) string {
 		return err
 	})
 	return number
+}
+
+// TestTheTimesOfADiagnosisAreTheReaders: in their own zone, and without a script
+// in UTC, which then stands there.
+func TestTheTimesOfADiagnosisAreTheReaders(t *testing.T) {
+	t.Parallel()
+	w := world(t)
+	w.Clock.Freeze()
+	now := w.Clock.Now().UTC()
+	w.Clock.Advance(time.Date(now.Year(), now.Month(), now.Day()+1, 20, 10, 0, 0, time.UTC).Sub(now))
+	now = w.Clock.Now().UTC()
+	_, err := w.App.Recovery.Ask(w.Ctx(), w.Acme, "jane@acme.example", access.From{Network: "192.0.2.7", Agent: testkit.Firefox})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		n := 0
+		w.View(func(tx *db.Tx) (err error) {
+			n, err = db.One[int](tx, "SELECT count(*) FROM messages WHERE state = 'sent'")
+			return err
+		})
+		return n == 1
+	}, 20*time.Second, 10*time.Millisecond)
+	w.Clock.Advance(12 * time.Minute)
+	for zone, words := range map[string]string{
+		"UTC": "20:10; nobody", "Asia/Kolkata": "01:40; nobody", "America/New_York": "1[56]:10; nobody", "": "20:10 UTC; nobody",
+	} {
+		ada := Profile(t, w.URL)
+		if zone == "" {
+			ada.WithoutScript()
+		} else {
+			call(ada, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone})
+		}
+		ada.SignIn("admin@acme.example", testkit.Passphrase)
+		ada.Open("/acme/users/" + string(w.Jane.ID))
+		require.Regexp(t, "Their server took it at "+words, ada.Text(), zone)
+	}
+	w.Clock.Advance(8 * time.Hour)
+	ada := Profile(t, w.URL)
+	call(ada, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "UTC"})
+	ada.SignIn("admin@acme.example", testkit.Passphrase)
+	ada.Open("/acme/users/" + string(w.Jane.ID))
+	require.Contains(t, ada.Text(), "Their server took it at 20:10 on "+now.Format("2 January")+"; nobody")
 }
 
 // TestAUserPageFollowsWhatHappens: somebody looks at a user's page while the

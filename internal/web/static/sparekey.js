@@ -145,24 +145,26 @@
   // Times: in the reader's own zone, and growing older while one looks.
   const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
   const weekday = new Intl.DateTimeFormat("en-GB", { weekday: "long" });
+  const dayOfYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long" });
   const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
   const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
   const midnight = (t) => new Date(t.getFullYear(), t.getMonth(), t.getDate(), 12).getTime();
   // The reader's clock may be wrong: now is the server's, and how long the page has been open.
   const opened = performance.now();
-  const moment = (t, on, made) => {
+  const moment = (t, how, made) => {
     const now = new Date((Date.parse(made) || Date.now()) + performance.now() - opened);
     const n = Math.round((midnight(now) - midnight(t)) / 864e5), at = " at " + clock.format(t);
+    if (how === "at") return clock.format(t) + (n ? " on " + dayOfYear.format(t) : "");
     if (n === 0) return "today" + at;
     if (n === 1) return "yesterday" + at;
     if (n === -1) return "tomorrow" + at;
-    return on + (Math.abs(n) < 7 ? weekday : date).format(t) + at;
+    return (how ? "" : "on ") + (Math.abs(n) < 7 ? weekday : date).format(t) + at;
   };
   const times = (root) => all("time[datetime]", root).forEach((el) => {
     const t = new Date(el.dateTime);
     if (isNaN(t)) return;
     el.title = exact.format(t);
-    if ("moment" in el.dataset) el.textContent = moment(t, el.dataset.moment ? "" : "on ", el.dataset.now);
+    if ("moment" in el.dataset) el.textContent = moment(t, el.dataset.moment, el.dataset.now);
     if ("clock" in el.dataset) el.textContent = clock.format(t);
   });
   const older = () => all("time[data-ago]").forEach((el) => {

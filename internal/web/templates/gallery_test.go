@@ -55,6 +55,28 @@ func TestGallery(t *testing.T) {
 	}
 }
 
+// TestTimesInASentence: each becomes an element where it stands, and a time that
+// the sentence does not name is left out.
+func TestTimesInASentence(t *testing.T) {
+	t.Parallel()
+	u := jane()
+	at := func(minutes int) time.Time { return time.Date(2026, 5, 11, 14, minutes, 0, 0, time.UTC) }
+	for _, c := range []struct {
+		words string
+		times []Named
+		want  string
+	}{
+		{"It waits.", nil, "It waits."},
+		{"It waits since 14:05 UTC; again at 14:05 UTC on 2 May.", []Named{{at(5), "14:05 UTC"}, {at(6), "14:05 UTC on 2 May"}}, "It waits since <14:05>; again at <14:06>."},
+		{"14:05 UTC & <b>", []Named{{at(5), "14:05 UTC"}, {at(7), "15:00 UTC"}, {at(8), ""}}, "<14:05> &amp; &lt;b&gt;"},
+		{"At 14:05 UTC", []Named{{at(7), "15:00 UTC"}, {at(5), "14:05 UTC"}}, "At <14:05>"},
+	} {
+		u.Diagnosis.Sentence = Sentence{Words: c.words, Times: c.times}
+		page := regexp.MustCompile(`<time datetime="2026-05-11T(14:0\d):00Z" title="[^"]+" data-moment="at" data-now="[^"]+">[^<]+</time>`).ReplaceAllString(render(t, UserPagePage(u)), "<$1>")
+		require.Contains(t, page, "<span>"+c.want+"</span></h2>", c.words)
+	}
+}
+
 // TestResultsStandAlone: what is fetched while one types is a piece, not a page.
 func TestResultsStandAlone(t *testing.T) {
 	t.Parallel()

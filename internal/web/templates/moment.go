@@ -2,8 +2,38 @@ package templates
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
+
+// Sentence is a sentence in words, and the times that it names.
+type Sentence struct {
+	Words string
+	Times []Named // in the order of the words; what does not stand there is left out
+}
+
+// Named is a time as a sentence names it.
+type Named struct {
+	At    time.Time
+	Words string
+}
+
+// parts cuts the sentence around its times; words between them have none.
+func (s Sentence) parts() []Named {
+	var all []Named
+	rest := s.Words
+	for _, t := range s.Times {
+		before, after, ok := strings.Cut(rest, t.Words)
+		if !ok || t.Words == "" {
+			continue
+		}
+		if before != "" {
+			all = append(all, Named{Words: before})
+		}
+		all, rest = append(all, t), after
+	}
+	return append(all, Named{Words: rest})
+}
 
 // ago says how far t lies from now, as people feel it.
 func ago(t, now time.Time) string {

@@ -161,7 +161,7 @@ func jane() UserPage {
 	return UserPage{
 		Page: admin("users"), ID: "u1", Name: "Jane Doe", Email: "jane@acme.example", Role: "Member", State: "Active",
 		LastSignIn: ago(3 * day), Created: ago(400 * day), Mail: MailHealth{ToneBad, "Mailbox full since 10:41"}, Case: "4F7K2M", Options: rowOptions(),
-		Diagnosis: Diagnosis{Tone: ToneBad, Sentence: "Jane’s mailbox has been full since 10:41.", More: "It must be cleared before mail can arrive. We try again at 11:12.", Button: "Give a link by phone", Action: ActionResetPassword, Details: "452 4.2.2 <jane@acme.example>: Mailbox over quota", Class: "mailbox-full"},
+		Diagnosis: Diagnosis{Tone: ToneBad, Sentence: says("Jane’s mailbox has been full since 10:41 UTC.", "10:41 UTC"), More: "It must be cleared before mail can arrive. We try again at 11:12.", Button: "Give a link by phone", Action: ActionResetPassword, Details: "452 4.2.2 <jane@acme.example>: Mailbox over quota", Class: "mailbox-full"},
 		Token:     TokenState{Live: true, Until: now.Add(23*time.Hour + 12*time.Minute), MadeAt: ago(12 * time.Minute)},
 		Links:     links(),
 		Messages: []MessageRow{{Kind: "Reset mail", State: "Put off by their server", Tone: ToneWait, To: "jane@acme.example", At: ago(12 * time.Minute), Attempts: []Attempt{
@@ -179,10 +179,15 @@ func jane() UserPage {
 	}
 }
 
+// says is a sentence that names one time, or none if words are empty.
+func says(sentence, words string) Sentence {
+	return Sentence{Words: sentence, Times: []Named{{At: ago(12 * time.Minute), Words: words}}}
+}
+
 func userScenes() []scene {
 	quiet, text, stopped := jane(), jane(), jane()
 	stopped.Diagnosis = Diagnosis{
-		Tone: ToneBad, Sentence: "acme.example says there is no mailbox jane@acme.example. Did you mean jane.doe@acme.example?",
+		Tone: ToneBad, Sentence: says("acme.example says there is no mailbox jane@acme.example. Did you mean jane.doe@acme.example?", ""),
 		More:   "Nothing is mailed to this address until it is corrected or you allow it again.",
 		Button: "Correct the address", URL: "/acme/users/u1/edit", Second: "Allow mail to this address again", SecondAction: ActionAllowMail,
 		Details: "550 5.1.1 no such user here", Class: "no-such-mailbox",
@@ -190,16 +195,16 @@ func userScenes() []scene {
 	queue := NeedsHelp{Page: admin("needs-help"), People: []Stuck{
 		{UserRow: UserRow{
 			ID: "u1", Name: "Jane Doe", Email: "jane@acme.example", Role: "Member", State: "Active", LastSignIn: ago(3 * day), Mail: MailHealth{ToneBad, "Mailbox full"},
-			Why: "Jane Doe’s mailbox has been full since 10:41. It must be cleared before mail can arrive.", Options: rowOptions(),
+			Why: says("Jane Doe’s mailbox has been full since 10:41 UTC. It must be cleared before mail can arrive.", "10:41 UTC"), Options: rowOptions(),
 		}, Since: ago(50 * time.Minute), Opened: "the mail is still waiting"},
 		{UserRow: UserRow{
 			ID: "u2", Name: "Maximiliane Featherstonehaugh", Email: "maximiliane@acme.example", Role: "Member", State: "Active", Mail: MailHealth{ToneWait, "Never opened"},
-			Why: "Their server took it at 10:20; nobody has opened the link. It may be in spam or quarantine.", Options: rowOptions(),
+			Why: says("Their server took it at 10:41 UTC; nobody has opened the link. It may be in spam or quarantine.", "10:41 UTC"), Options: rowOptions(),
 		}, Since: ago(20 * time.Minute), Opened: "asked three times and opened nothing"},
 	}}
 	quiet.Token, quiet.Links, quiet.Messages, quiet.Timeline, quiet.Diagnosis = TokenState{Why: "Jane has not asked for one in the last 24 hours."}, nil, nil, nil, Diagnosis{}
 	quiet.Filter, quiet.PendingEmail, quiet.Mail = "mail", "jane.doe@acme.example", MailHealth{ToneGood, "Mail fine"}
-	text.Diagnosis = Diagnosis{Tone: ToneWait, Sentence: "Their server took it at 10:41; nobody has opened the link.", More: "It may be in spam or quarantine.", Button: "Text to send to Jane", Text: "Hello Jane, please search your mail for “Reset your password · Acme” from no-reply@acme.example, also in the spam folder."}
+	text.Diagnosis = Diagnosis{Tone: ToneWait, Sentence: says("Their server took it at 10:41 UTC; nobody has opened the link.", "10:41 UTC"), More: "It may be in spam or quarantine.", Button: "Text to send to Jane", Text: "Hello Jane, please search your mail for “Reset your password · Acme” from no-reply@acme.example, also in the spam folder."}
 	return []scene{
 		{"user", UserPagePage(jane()), []string{"Action for Jane Doe", "Reset Password", "Go", "Give a link by phone", "Live", "tomorrow at 10:05 UTC", "2 tries"}},
 		{"user-quiet", UserPagePage(quiet), []string{"Jane has not asked", "not confirmed", "Show everything"}},

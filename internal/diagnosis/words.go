@@ -160,11 +160,14 @@ var sentences = map[Class]func(Facts) string{
 		return "The server of " + f.domain() + " reports delivery" + f.when(" at ", f.Since) + ". It may still be in spam."
 	},
 	AutoReply: func(f Facts) string {
-		held := ""
+		away, held := "", ""
+		if until := awayUntil(f.Reply, f.Since); !until.IsZero() {
+			away = ", away until " + until.Format("2 January 2006")
+		}
 		if f.Challenge {
 			held = ", and is held until somebody confirms"
 		}
-		return f.Name + "’s mailbox answered by itself" + f.when(" at ", f.Since) + ": the mail arrived" + held + "."
+		return f.Name + "’s mailbox answered by itself" + f.when(" at ", f.Since) + away + ": the mail arrived" + held + "."
 	},
 	Unknown: func(f Facts) string {
 		if f.Reply == "" {

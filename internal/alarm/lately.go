@@ -103,8 +103,8 @@ func (l *Lately) lookAtMails(tx *db.Tx, env id.Environment) error {
 
 // lookAtForms counts people, not forms: many try twice.
 func (l *Lately) lookAtForms(tx *db.Tx, env id.Environment) error {
-	events, err := db.All[audit.Entry](tx, "SELECT user_id, detail FROM events WHERE environment_id = $1 AND kind = 'reset refused' AND at > $2 ORDER BY at DESC LIMIT $3",
-		env, tx.Now().Add(-lately), mostOfEach)
+	events, err := db.All[audit.Entry](tx, "SELECT user_id, detail FROM events WHERE environment_id = $1 AND kind = $2 AND at > $3 ORDER BY at DESC LIMIT $4",
+		env, audit.ResetRefused, tx.Now().Add(-lately), mostOfEach)
 	if err != nil || len(events) == 0 {
 		return err
 	}

@@ -27,15 +27,13 @@ const (
 type Approval struct {
 	ID          id.Approval `db:"id"`
 	User        id.User     `db:"user_id"` // on whom it wants to act
-	AskedBy     id.User     `db:"asked_by"`
 	AskedByName string      `db:"asked_by_name"`
 	AskedAt     time.Time   `db:"asked_at"`
-	AnsweredBy  id.User     `db:"answered_by"`
 	AgreedAt    time.Time   `db:"agreed_at"`
 	DeclinedAt  time.Time   `db:"declined_at"`
 }
 
-const columns = "id, user_id, asked_by, asked_by_name, asked_at, answered_by, agreed_at, declined_at"
+const columns = "id, user_id, asked_by_name, asked_at, agreed_at, declined_at"
 
 // Needed tells whether an act of the actor on the target needs a second one's
 // agreement where the policy wants it.

@@ -114,7 +114,6 @@ func ForgetName(tx *db.Tx, env id.Environment, user id.User) error {
 
 // Entry is an event as it is read back.
 type Entry struct {
-	ID        id.Event  `db:"id"`
 	At        time.Time `db:"at"`
 	Kind      Kind      `db:"kind"`
 	User      id.User   `db:"user_id"`  // about whom
@@ -124,6 +123,8 @@ type Entry struct {
 	Agent     string    `db:"agent"`
 	Stored    string    `db:"detail"`
 }
+
+const entryColumns = "at, kind, user_id, actor_id, actor_name, network, agent, detail"
 
 // Detail gives the detail of an entry.
 func (e Entry) Detail() Detail {
@@ -136,7 +137,7 @@ func (e Entry) Detail() Detail {
 
 // OfUser gives the newest events about one user.
 func OfUser(tx *db.Tx, env id.Environment, user id.User, limit int) ([]Entry, error) {
-	return db.All[Entry](tx, `SELECT id, at, kind, user_id, actor_id, actor_name, network, agent, detail FROM events
+	return db.All[Entry](tx, "SELECT "+entryColumns+` FROM events
 		WHERE environment_id = $1 AND user_id = $2 ORDER BY at DESC, id DESC LIMIT $3`, env, user, limit)
 }
 
@@ -146,6 +147,6 @@ const keptOfKind = 500
 // OfKind gives the events of a kind about these users since a time, newest first.
 func OfKind(tx *db.Tx, env id.Environment, kind Kind, users []id.User, since time.Time) ([]Entry, error) {
 	in, args := db.Among([]any{env, kind, since, keptOfKind}, users)
-	return db.All[Entry](tx, `SELECT id, at, kind, user_id, actor_id, actor_name, network, agent, detail FROM events
+	return db.All[Entry](tx, "SELECT "+entryColumns+` FROM events
 		WHERE environment_id = $1 AND kind = $2 AND at > $3 AND user_id IN (`+in+") ORDER BY at DESC, id DESC LIMIT $4", args...)
 }

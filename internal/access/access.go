@@ -6,6 +6,8 @@
 package access
 
 import (
+	"slices"
+
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 )
@@ -28,7 +30,7 @@ const ServerOperator Role = "operator"
 var Roles = []Role{Member, Helpdesk, ClientAdmin}
 
 // Valid tells whether r is one of the roles of a client's environment.
-func (r Role) Valid() bool { return r == Member || r == Helpdesk || r == ClientAdmin }
+func (r Role) Valid() bool { return slices.Contains(Roles, r) }
 
 // ValidIn tells whether somebody of this environment may have the role. In the
 // operators' own everybody is one, but for the server's canary: a member, who

@@ -61,8 +61,11 @@ func Wrap(kind Kind, cause error, sentence string) *Error {
 }
 
 // InvalidField refuses one field of a form.
-func InvalidField(name, reason string) *Error {
-	return &Error{Kind: Invalid, Sentence: reason, Fields: []Field{{Name: name, Reason: reason}}}
+func InvalidField(name, reason string) *Error { return OfField(Invalid, name, reason) }
+
+// OfField refuses one field of a form for another reason than its form.
+func OfField(kind Kind, name, reason string) *Error {
+	return &Error{Kind: kind, Sentence: reason, Fields: []Field{{Name: name, Reason: reason}}}
 }
 
 // Throttle refuses because of a limit that lifts after the given time.

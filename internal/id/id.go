@@ -31,19 +31,14 @@ type (
 // server. Its id is the same in every database.
 const OperatorEnvironment Environment = "00000000-0000-7000-8000-000000000000"
 
-// kind lists every id type, so that New serves them all.
-type kind interface {
-	~string
-}
-
 // New makes a fresh UUIDv7 (RFC 9562 section 5.7).
 // It panics only when the system has no random source.
-func New[T kind]() T {
+func New[T ~string]() T {
 	return T(uuid.Must(uuid.NewV7()).String())
 }
 
 // Before gives the smallest id of a moment: every id made earlier sorts before it.
-func Before[T kind](t time.Time) T {
+func Before[T ~string](t time.Time) T {
 	ms := uint64(t.UnixMilli())
 	return T(fmt.Sprintf("%08x-%04x-7000-8000-000000000000", ms>>16, ms&0xffff))
 }

@@ -135,7 +135,7 @@ func (im *importing) nextLine(in lines) (line, error) {
 	number, r, err := in.next()
 	l := line{number: number}
 	if err == nil {
-		l.user, err = newUser(r)
+		l.user, err = newUser(im.env.ID, r)
 	}
 	if number == 0 {
 		return l, err // of the whole file

@@ -22,6 +22,7 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/user"
 )
@@ -85,7 +86,7 @@ const maxExternalID = 200
 
 // newUser judges a line. Without a password hash a user is invited, or stays
 // deactivated; with one, active unless the line says deactivated.
-func newUser(r record) (user.New, error) {
+func newUser(env id.Environment, r record) (user.New, error) {
 	var (
 		n   user.New
 		err error
@@ -100,7 +101,7 @@ func newUser(r record) (user.New, error) {
 		n.Role = access.Member
 	}
 	if !n.Role.Valid() {
-		return n, fault.InvalidField(fieldRole, "The role is one of member, helpdesk and client-admin.")
+		return n, user.RoleFault(env)
 	}
 	if n.ExternalID, err = externalID(r[fieldExternalID]); err != nil {
 		return n, err

@@ -36,12 +36,9 @@ const Life = 10 * time.Minute
 // Effort is the most derivations that an answer may take; on average it is half.
 type Effort int
 
-// What is asked for. One derivation takes a phone one to two milliseconds, with
-// several of them at once.
-const (
-	Light Effort = 1_000  // about a second on a phone
-	Heavy Effort = 10_000 // for a page under pressure
-)
+// Light is about a second on a phone: one derivation takes it one to two
+// milliseconds, with several of them at once.
+const Light Effort = 1_000
 
 // rounds are those of one derivation. Making a challenge costs us one derivation.
 const rounds = 1_000

@@ -171,9 +171,7 @@ func (s *Settings) ChangePolicy(ctx context.Context, actor access.Actor, env env
 func operatorsOwn(actor access.Actor, before, after environment.Policy) error {
 	for _, s := range environment.Settings {
 		if s.OperatorOnly() && !actor.Operator && s.Get(before) != s.Get(after) {
-			f := fault.InvalidField(s.Name, "Only an operator changes this: the domain must let our mail servers send in its name.")
-			f.Kind = fault.Denied
-			return f
+			return fault.OfField(fault.Denied, s.Name, "Only an operator changes this: the domain must let our mail servers send in its name.")
 		}
 	}
 	return nil
@@ -182,9 +180,7 @@ func operatorsOwn(actor access.Actor, before, after environment.Policy) error {
 // keepSecondAdmin refuses to switch second_admin off: a rule against one Client
 // Admin alone is none if one alone lifts it.
 func keepSecondAdmin() error {
-	f := fault.InvalidField("second_admin", "Only an operator switches this off again: one Client Admin alone could otherwise undo it.")
-	f.Kind = fault.Denied
-	return f
+	return fault.OfField(fault.Denied, "second_admin", "Only an operator switches this off again: one Client Admin alone could otherwise undo it.")
 }
 
 // with collects the faults of all refused settings.

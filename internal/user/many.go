@@ -13,7 +13,7 @@ type Row struct {
 	SortKey    string
 }
 
-// Prepare checks a new user as Create does.
+// Prepare checks the name of a new user and makes what is stored beside it.
 func Prepare(n New) (Row, error) {
 	name, err := CheckName(n.Name)
 	if err != nil {

@@ -62,11 +62,12 @@ func (u User) MaySignIn() bool { return u.State == Active && u.PasswordHash != "
 const columns = `u.id, u.email, u.email_key, u.pending_email, u.name, u.role, u.state, u.external_id,
 	u.password_hash, u.password_shape, u.made_at, u.last_sign_in_at, u.sort_key`
 
-var errNoUser = fault.New(fault.NotFound, "There is no such user in this environment.")
+// ErrNone says that there is no such user, or none that the actor may know of.
+var ErrNone = fault.New(fault.NotFound, "There is no such user in this environment.")
 
 func notFound(u User, err error) (User, error) {
 	if errors.Is(err, db.ErrNone) {
-		return u, errNoUser
+		return u, ErrNone
 	}
 	return u, err
 }
@@ -105,41 +106,37 @@ type New struct {
 
 // Create adds a user. The address counts as confirmed.
 func Create(tx *db.Tx, env id.Environment, n New) (User, error) {
-	name, err := CheckName(n.Name)
+	r, err := Prepare(n)
 	if err != nil {
 		return User{}, err
 	}
 	if !n.Role.ValidIn(env) {
-		return User{}, roleFault(env)
+		return User{}, RoleFault(env)
 	}
-	u := User{
-		ID: id.New[id.User](), Email: n.Email.Mail, EmailKey: n.Email.Key, Name: name, Role: n.Role, State: n.State, ExternalID: n.ExternalID,
-		PasswordHash: n.PasswordHash, PasswordShape: n.PasswordShape, MadeAt: tx.Now(), SortKey: sortKey(name),
-	}
-	inserted, err := tx.Exec(`INSERT INTO users (environment_id, id, email, email_key, name, search_text, sort_key, role, state, external_id, password_hash, password_shape, made_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (environment_id, email_key) DO NOTHING`,
-		env, u.ID, u.Email, u.EmailKey, u.Name, searchText(name, u.Email), u.SortKey, u.Role, u.State, u.ExternalID, u.PasswordHash, u.PasswordShape, u.MadeAt)
+	inserted, err := Insert(tx, env, []Row{r})
 	if err != nil {
 		return User{}, err
 	}
 	if inserted == 0 {
-		return User{}, taken()
+		return User{}, Taken()
 	}
-	return u, nil
+	return User{
+		ID: r.ID, Email: n.Email.Mail, EmailKey: n.Email.Key, Name: r.New.Name, Role: n.Role, State: n.State, ExternalID: n.ExternalID,
+		PasswordHash: n.PasswordHash, PasswordShape: n.PasswordShape, MadeAt: tx.Now(), SortKey: r.SortKey,
+	}, nil
 }
 
-func roleFault(env id.Environment) error {
+// RoleFault says which roles there are in an environment.
+func RoleFault(env id.Environment) error {
 	if env == id.OperatorEnvironment {
 		return fault.InvalidField("role", "In the environment operator everybody has the role operator.")
 	}
 	return fault.InvalidField("role", "The role is one of member, helpdesk and client-admin.")
 }
 
-func taken() error {
-	return &fault.Error{
-		Kind: fault.Conflict, Sentence: "Another user of this environment has this address, or one that reads the same.",
-		Fields: []fault.Field{{Name: "email", Reason: "Another user of this environment has this address, or one that reads the same."}},
-	}
+// Taken says that an address is another user's.
+func Taken() error {
+	return fault.OfField(fault.Conflict, "email", "Another user of this environment has this address, or one that reads the same.")
 }
 
 // CheckName gives a name without white space around it, or a fault about the field "name".
@@ -210,7 +207,7 @@ func DropPassword(tx *db.Tx, env id.Environment, u User) (int, error) {
 // SetRole changes the role; links made by somebody who loses it end.
 func SetRole(tx *db.Tx, env id.Environment, u User, role access.Role) (int, error) {
 	if !role.ValidIn(env) {
-		return 0, roleFault(env)
+		return 0, RoleFault(env)
 	}
 	if _, err := tx.Exec("UPDATE users SET role = $3 WHERE environment_id = $1 AND id = $2", env, u.ID, role); err != nil {
 		return 0, err
@@ -256,7 +253,7 @@ func SetPendingEmail(tx *db.Tx, env id.Environment, u User, email string) error 
 func SetEmail(tx *db.Tx, env id.Environment, u User, a address.Address) (int, error) {
 	other, err := FindByEmail(tx, env, a.Key)
 	if err == nil && other.ID != u.ID {
-		return 0, taken()
+		return 0, Taken()
 	}
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return 0, err
@@ -264,7 +261,7 @@ func SetEmail(tx *db.Tx, env id.Environment, u User, a address.Address) (int, er
 	_, err = tx.Exec("UPDATE users SET email = $3, email_key = $4, pending_email = '', search_text = $5 WHERE environment_id = $1 AND id = $2",
 		env, u.ID, a.Mail, a.Key, searchText(u.Name, a.Mail))
 	if db.IsUnique(err) {
-		return 0, taken()
+		return 0, Taken()
 	}
 	if err != nil {
 		return 0, err

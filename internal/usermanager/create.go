@@ -95,20 +95,17 @@ func standardRole(env environment.Environment) access.Role {
 }
 
 func checkRole(env environment.Environment, r access.Role) error {
-	switch {
-	case env.IsOperators() && r != access.ServerOperator:
-		return fault.InvalidField("role", "In the environment operator everybody has the role operator.")
-	case env.IsOperators() || r.Valid():
+	if env.IsOperators() && r == access.ServerOperator || !env.IsOperators() && r.Valid() {
 		return nil
 	}
-	return fault.InvalidField("role", "The role is one of member, helpdesk and client-admin.")
+	return user.RoleFault(env.ID)
 }
 
 func mayGiveRole(actor access.Actor, env environment.Environment, role access.Role) error {
 	if !env.Policy.SecondAdmin || approval.MayGive(actor, role) {
 		return nil
 	}
-	return deniedField("role", approval.OperatorsAdd)
+	return fault.OfField(fault.Denied, "role", approval.OperatorsAdd)
 }
 
 // together makes one fault of several about single fields; anything else comes first.

@@ -110,7 +110,7 @@ func (e *Edited) setRole(tx *db.Tx, actor access.Actor, env environment.Environm
 		return nil
 	}
 	if why := IdentityLocked(env); why != "" {
-		return deniedField("role", why)
+		return fault.OfField(fault.Denied, "role", why)
 	}
 	if err := mayGiveRole(actor, env, role); err != nil {
 		return err
@@ -130,28 +130,20 @@ func (e *Edited) setRole(tx *db.Tx, actor access.Actor, env environment.Environm
 
 func (e *Edited) askForAddress(tx *db.Tx, actor access.Actor, env environment.Environment, u user.User, next address.Address) error {
 	if why := IdentityLocked(env); why != "" {
-		return deniedField("email", why)
+		return fault.OfField(fault.Denied, "email", why)
 	}
 	taken, err := user.TakenAmong(tx, env.ID, []string{next.Key})
 	if err != nil {
 		return err
 	}
 	if taken[next.Key] && next.Key != u.EmailKey {
-		f := fault.InvalidField("email", "Another user of this environment has this address, or one that reads the same.")
-		f.Kind = fault.Conflict
-		return f
+		return user.Taken()
 	}
 	if err := user.AskForAddress(tx, env.ID, actor, u, next); err != nil {
 		return err
 	}
 	e.AddressAsked = next.Mail
 	return notice.AddressChange(tx, env.ID, to(u), next.Mail, actor)
-}
-
-func deniedField(name, why string) error {
-	f := fault.InvalidField(name, why)
-	f.Kind = fault.Denied
-	return f
 }
 
 // keepOneAdmin refuses to take the last active Client Admin away.

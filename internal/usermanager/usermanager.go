@@ -12,7 +12,6 @@ import (
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
-	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/notice"
 	"github.com/sparekey/sparekey/internal/password"
@@ -34,7 +33,7 @@ func within(actor access.Actor, env environment.Environment) error {
 	if actor.Operator || actor.Environment == env.ID {
 		return nil
 	}
-	return fault.New(fault.NotFound, "There is no such user in this environment.")
+	return user.ErrNone
 }
 
 // may checks a permission on the environment.

@@ -12,22 +12,20 @@ import (
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/diagnosis"
-	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
-
-var errNoUser = fault.New(fault.NotFound, "There is no such user in this environment.")
 
 // userID gives the user a path names; what cannot be an id costs no query.
 func (v *visit) userID() (id.User, error) {
 	text := v.r.PathValue("id")
 	if !id.Valid(text) {
-		return "", errNoUser
+		return "", user.ErrNone
 	}
 	return id.User(text), nil
 }

@@ -182,7 +182,7 @@ func (d *Door) sendToGuess(v *visit, key string) error {
 	}
 	meant := v.form.Get("user")
 	if !id.Valid(meant) {
-		return errNoUser
+		return user.ErrNone
 	}
 	sent, err := d.Recovery.SendResetLink(v.ctx(), v.actor(), v.env, id.User(meant))
 	if err != nil {

@@ -16,8 +16,7 @@ import (
 type Profile struct {
 	Name         string
 	Email        string
-	PendingEmail string // waits for confirmation; "" if none does
-	Role         access.Role
+	PendingEmail string    // waits for confirmation; "" if none does
 	MinLength    int       // of a new password
 	Sessions     []Session // the last used first
 	Events       []audit.Entry
@@ -52,7 +51,7 @@ func (a *Account) Profile(ctx context.Context, actor access.Actor, env environme
 		if err != nil {
 			return err
 		}
-		p = Profile{Name: u.Name, Email: u.Email, PendingEmail: u.PendingEmail, Role: u.Role, MinLength: env.Policy.PasswordMinLength}
+		p = Profile{Name: u.Name, Email: u.Email, PendingEmail: u.PendingEmail, MinLength: env.Policy.PasswordMinLength}
 		sessions, err := session.OfUser(tx, env.ID, u.ID)
 		if err != nil {
 			return err

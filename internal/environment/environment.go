@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/fault"
@@ -99,7 +98,7 @@ func Create(tx *db.Tx, slug, name string) (Environment, error) {
 }
 
 func checkName(name string) error {
-	if name == "" || utf8.RuneCountInString(name) > 100 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
+	if name == "" || text(name, 100) != nil {
 		return fault.InvalidField("name", "The name of an environment has 1 to 100 characters and no line breaks.")
 	}
 	return nil

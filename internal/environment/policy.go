@@ -76,28 +76,14 @@ var Settings = []Setting{
 		func(p Policy) string { return string(p.AdminLinks) },
 		func(p *Policy, v string) error { return oneOf(v, &p.AdminLinks, ExistingToken, Mint, Off) },
 	},
-	{
+	either(
 		"second_admin", "on or off", "whether resetting another Client Admin, or changing their address or role, needs a second one's agreement; while it is on, only an operator adds a Client Admin or switches it off",
-		func(p Policy) string { return onOff(p.SecondAdmin) },
-		func(p *Policy, v string) error {
-			p.SecondAdmin = v == "on"
-			if v != "on" && v != "off" {
-				return errRange
-			}
-			return nil
-		},
-	},
-	{
+		"on", "off", func(p *Policy) *bool { return &p.SecondAdmin },
+	),
+	either(
 		"help_digest", "daily or off", "whether Client Admins get a mail, once a day, that names those who need help signing in",
-		func(p Policy) string { return dailyOff(p.HelpDigest) },
-		func(p *Policy, v string) error {
-			p.HelpDigest = v == "daily"
-			if v != "daily" && v != "off" {
-				return errRange
-			}
-			return nil
-		},
-	},
+		"daily", "off", func(p *Policy) *bool { return &p.HelpDigest },
+	),
 	{
 		"password_min_length", "8 to 15", "the fewest characters of a password",
 		func(p Policy) string { return strconv.Itoa(p.PasswordMinLength) },
@@ -108,22 +94,10 @@ var Settings = []Setting{
 			return nil
 		},
 	},
-	{
+	either(
 		"after_reset", "login or signed-in", "where a user is after setting a new password",
-		func(p Policy) string {
-			if p.SignedInAfter {
-				return "signed-in"
-			}
-			return "login"
-		},
-		func(p *Policy, v string) error {
-			p.SignedInAfter = v == "signed-in"
-			if v != "login" && v != "signed-in" {
-				return errRange
-			}
-			return nil
-		},
-	},
+		"signed-in", "login", func(p *Policy) *bool { return &p.SignedInAfter },
+	),
 	{
 		"session_idle", "5m to 720h", "how long a session lives without being used",
 		func(p Policy) string { return short(p.SessionIdle) },
@@ -234,18 +208,22 @@ func readPolicy(stored string) (Policy, error) {
 	return p, nil
 }
 
-func dailyOff(daily bool) string {
-	if daily {
-		return "daily"
+// either is a setting of two words: yes stands for true, no for false.
+func either(name, allowed, meaning, yes, no string, field func(*Policy) *bool) Setting {
+	get := func(p Policy) string {
+		if *field(&p) {
+			return yes
+		}
+		return no
 	}
-	return "off"
-}
-
-func onOff(on bool) string {
-	if on {
-		return "on"
+	set := func(p *Policy, v string) error {
+		if v != yes && v != no {
+			return errRange
+		}
+		*field(p) = v == yes
+		return nil
 	}
-	return "off"
+	return Setting{name, allowed, meaning, get, set}
 }
 
 // short writes a duration without parts that are zero: 24h, 1h30m.

@@ -94,7 +94,8 @@ func (h *Help) key() secret.PurposeKey { return h.Ring.Cookie(proofofwork.Purpos
 func usedAt(env environment.Environment) string { return use + " " + string(env.ID) }
 
 // Say stores what a reader says of an article; saying it again replaces it, but
-// for a remark, which only another remark replaces. It gives the text of the cookie that recognises the browser next time.
+// for a remark, which only another remark replaces. It gives the text of the
+// cookie that recognises the browser next time.
 // Faults are about the fields "reasons", "remark" and "altcha"; Throttled if one
 // network brings too many new readers.
 func (h *Help) Say(ctx context.Context, reader Reader, env environment.Environment, name string, o Opinion) (string, error) {

@@ -48,7 +48,6 @@ type Article struct {
 	For       string // whom it speaks to, in words; may be empty
 	Audience  Audience
 	Own       bool // written by the environment's Client Admins
-	MadeAt    time.Time
 	ChangedAt time.Time
 	// Of own articles only.
 	ChangedBy   string

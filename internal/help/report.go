@@ -18,12 +18,10 @@ import (
 	"github.com/sparekey/sparekey/internal/spreadsheet"
 )
 
-// Said is one reader's feedback. It names nobody.
+// Said is why an article did not help one reader. It names nobody.
 type Said struct {
-	Article  string
 	Title    string // of the article; its name where it is no more
 	At       time.Time
-	Helpful  bool
 	Reasons  []Reason
 	Remark   string
 	SignedIn bool
@@ -85,7 +83,7 @@ func (h *Help) Feedback(ctx context.Context, actor access.Actor, env environment
 
 func (r saidRow) said(titles map[string]string) Said {
 	return Said{
-		Article: r.Article, Title: titleOf(titles, r.Article), At: r.At, Helpful: r.Helpful, Reasons: split(r.Reasons), Remark: r.Remark, SignedIn: r.SignedIn,
+		Title: titleOf(titles, r.Article), At: r.At, Reasons: split(r.Reasons), Remark: r.Remark, SignedIn: r.SignedIn,
 	}
 }
 

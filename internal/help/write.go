@@ -62,18 +62,17 @@ type row struct {
 	Title       string    `db:"title"`
 	Text        string    `db:"text"`
 	Audience    Audience  `db:"audience"`
-	MadeAt      time.Time `db:"made_at"`
 	ChangedAt   time.Time `db:"changed_at"`
 	ChangedBy   string    `db:"changed_by"`
 	PublishedAt time.Time `db:"published_at"`
 }
 
-const columns = "name, title, text, audience, made_at, changed_at, changed_by, published_at"
+const columns = "name, title, text, audience, changed_at, changed_by, published_at"
 
 func (r row) article() Article {
 	return Article{
 		Name: r.Name, Title: r.Title, Summary: firstSentence(r.Text), Text: r.Text, Audience: r.Audience, Own: true,
-		MadeAt: r.MadeAt, ChangedAt: r.ChangedAt, ChangedBy: r.ChangedBy, PublishedAt: r.PublishedAt,
+		ChangedAt: r.ChangedAt, ChangedBy: r.ChangedBy, PublishedAt: r.PublishedAt,
 	}
 }
 
@@ -112,13 +111,14 @@ func published(tx *db.Tx, env id.Environment, words []string) ([]row, error) {
 	query := "SELECT " + columns + " FROM help_articles WHERE environment_id = $1 AND published_at IS NOT NULL"
 	args := []any{env}
 	for _, w := range words {
-		args = append(args, "%"+likely.Replace(w)+"%")
+		args = append(args, "%"+likeEscaper.Replace(w)+"%")
 		query += fmt.Sprintf(` AND search_text LIKE $%d ESCAPE '\'`, len(args))
 	}
 	return db.All[row](tx, query+" ORDER BY title, name", args...)
 }
 
-var likely = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`)
+// likeEscaper takes the meaning from what LIKE would read as a pattern.
+var likeEscaper = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`)
 
 // Own gives all articles of the environment's own, drafts too, to those who write them.
 func (h *Help) Own(ctx context.Context, actor access.Actor, env environment.Environment) ([]Article, error) {

@@ -63,9 +63,10 @@ func (r *Ring) Revoke(ctx context.Context, number int) error {
 // newKeyFile is added to the name of the key file while a rewrap is under way.
 const newKeyFile = ".new"
 
-// Rewrap seals the ring and the DKIM keys under a new master key and puts it in the file in place
-// of the old one. The new file is written beside it first, so a crash between
-// the two steps leaves both keys on the disk, and Open finishes the second.
+// Rewrap seals the ring and the DKIM keys under a new master key and puts it in
+// the file in place of the old one. The new file is written beside it first, so a
+// crash between the two steps leaves both keys on the disk, and Open finishes the
+// second.
 func (r *Ring) Rewrap(ctx context.Context, file string) error {
 	next := file + newKeyFile
 	master, err := writeKeyFile(next, secret.NewKey())
@@ -144,9 +145,9 @@ func keepOld(file string) error {
 }
 
 // Reset starts a new ring under a new master key. It is for a lost key file and
-// costs the live links and the DKIM keys, nothing else. Its first key has a number that the old
-// ring had not: a server that still runs with the old one then notices, instead
-// of mailing links that nobody can open.
+// costs the live links and the DKIM keys, nothing else. Its first key has a number
+// that the old ring had not: a server that still runs with the old one then
+// notices, instead of mailing links that nobody can open.
 //
 // An old key file stays in place until the database has the new ring, and is
 // kept as FILE.old, or FILE.old.2 and so on. After a crash between the two, Open

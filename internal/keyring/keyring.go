@@ -33,10 +33,10 @@ type Ring struct {
 
 // Info is what may be told about a key.
 type Info struct {
-	ID        int       `db:"id" json:"id"`
-	MadeAt    time.Time `db:"made_at" json:"made_at"`
-	RetiredAt time.Time `db:"retired_at" json:"retired_at,omitzero"`
-	RevokedAt time.Time `db:"revoked_at" json:"revoked_at,omitzero"`
+	ID        int       `db:"id"`
+	MadeAt    time.Time `db:"made_at"`
+	RetiredAt time.Time `db:"retired_at"`
+	RevokedAt time.Time `db:"revoked_at"`
 }
 
 // Open opens the ring with the master key in the file. The first command that

@@ -51,7 +51,6 @@ var Steps = []Step{Asked, Reached, Opened, Sent, Used, SignedIn}
 // Report is what a period says.
 type Report struct {
 	Days      int
-	From      time.Time // the beginning of the first day, UTC
 	CountedAt time.Time // how new the numbers are; zero if nothing was counted yet
 
 	Funnel []Count[Step]
@@ -138,7 +137,7 @@ func add(tx *db.Tx, env id.Environment, days int) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	r := Report{Days: days, From: beginning(first), CountedAt: p.CountedAt, ByDay: make([]Day, days)}
+	r := Report{Days: days, CountedAt: p.CountedAt, ByDay: make([]Day, days)}
 	for i := range r.ByDay {
 		r.ByDay[i].At = beginning(first + i)
 	}

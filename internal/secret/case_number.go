@@ -5,10 +5,6 @@ import (
 	"strings"
 )
 
-// caseAlphabet is Crockford's base32, upper case: nothing in it reads like
-// something else.
-const caseAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
 // CaseLength is the number of characters of a case number.
 const CaseLength = 6
 
@@ -19,7 +15,7 @@ func NewCaseNumber() string {
 		var raw [CaseLength]byte
 		_, _ = rand.Read(raw[:]) // never fails: crypto/rand ends the program instead
 		for i, b := range raw {
-			raw[i] = caseAlphabet[b%32]
+			raw[i] = alphabet[b%32]
 		}
 		if number := string(raw[:]); strings.ContainsAny(number, "0123456789") {
 			return number
@@ -33,7 +29,7 @@ func ReadCaseNumber(typed string) string {
 	text := strings.ToUpper(typed)
 	text = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "CASE"))
 	text = strings.NewReplacer(" ", "", "-", "", "#", "", "O", "0", "I", "1", "L", "1").Replace(text)
-	if len(text) != CaseLength || !strings.ContainsAny(text, "0123456789") || strings.Trim(text, caseAlphabet) != "" {
+	if len(text) != CaseLength || !strings.ContainsAny(text, "0123456789") || strings.Trim(text, alphabet) != "" {
 		return ""
 	}
 	return text

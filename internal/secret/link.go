@@ -30,8 +30,11 @@ const (
 	macSize = 16
 )
 
-// crockford is Douglas Crockford's base32: no i, l, o, u.
-var crockford = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
+// alphabet is Douglas Crockford's, in upper case: no I, L, O, U, so that nothing
+// in it reads like something else.
+const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+var crockford = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
 
 // LinkID names a link in the database. It comes from the random source, is
 // used for nothing else and is never logged or shown.
@@ -93,7 +96,7 @@ func linkMAC(key PurposeKey, keyID uint8, id LinkID, environment string) [macSiz
 func ParseLink(text string) (Link, Problem) {
 	plain := readAlike(text)
 	if len(plain) < LinkLength {
-		if strings.Trim(plain, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == "" {
+		if strings.Trim(plain, alphabet) == "" {
 			return Link{}, Incomplete
 		}
 		return Link{}, Damaged

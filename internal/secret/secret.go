@@ -6,8 +6,6 @@
 package secret
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -70,36 +68,6 @@ func (k Key) expand(info string) []byte {
 		panic(fmt.Sprintf("hkdf of 32 bytes: %v", err)) // only for absurd lengths
 	}
 	return out
-}
-
-// Seal encrypts a key of the ring under the master key; context is bound in.
-func (k Key) Seal(plain Key, context string) string {
-	return base64.RawURLEncoding.EncodeToString(k.aead().Seal(nil, nil, plain[:], []byte(context)))
-}
-
-// Unseal opens what Seal made.
-func (k Key) Unseal(sealed, context string) (Key, error) {
-	raw, err := base64.RawURLEncoding.DecodeString(sealed)
-	if err != nil {
-		return Key{}, errors.New("sealed key is malformed")
-	}
-	plain, err := k.aead().Open(nil, nil, raw, []byte(context))
-	if err != nil || len(plain) != len(Key{}) {
-		return Key{}, errors.New("sealed key does not open with this master key")
-	}
-	return Key(plain), nil
-}
-
-func (k Key) aead() cipher.AEAD {
-	block, err := aes.NewCipher(k.expand("sparekey seal"))
-	if err != nil {
-		panic(err) // 32 bytes are a valid key size
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		panic(err) // AES has the block size that GCM wants
-	}
-	return aead
 }
 
 const keyFileMark = "sparekey-master-key-1 "

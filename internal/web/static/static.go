@@ -1,5 +1,5 @@
 // Package static holds the files a browser loads besides the page: one style
-// sheet, one script, one icon, and the style sheet of an environment's accent.
+// sheet, one script, one icon, and the widget of the proof of work.
 //
 // The files are in the binary. Each has an address with the hash of its
 // content, so that it may be kept for ever and is never stale. Nothing here is

@@ -35,7 +35,7 @@ type Page struct {
 type Nav struct {
 	Name           string // of the person signed in
 	Role           string // in words, for example "Client Admin"
-	Current        string // which of the links this page is: users, needs-help, settings, account, help
+	Current        string // which of the links this page is: users, needs-help, numbers, settings, console, account, help
 	Users          bool   // may open the User Manager
 	NeedsHelp      bool   // there is a queue to show
 	NeedsHelpCount int    // people waiting in it

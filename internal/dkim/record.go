@@ -78,10 +78,10 @@ func (r Record) Check(ctx context.Context, look LookUp) error {
 	case err != nil:
 		return fmt.Errorf("%s could not be looked up: %w", r.Name, err)
 	}
-	wanted := tags(r.Value)
+	wanted := Tags(r.Value)
 	other := false
 	for _, text := range found {
-		t := tags(text)
+		t := Tags(text)
 		if t["p"] == wanted["p"] && key(t) == key(wanted) && (t["v"] == "" || t["v"] == "DKIM1") {
 			if len(found) > 1 {
 				return fmt.Errorf("%s has %d TXT records; it must have this one alone", r.Name, len(found))
@@ -104,9 +104,9 @@ func key(t map[string]string) string {
 	return t["k"]
 }
 
-// tags reads a tag list (RFC 6376 section 3.2), white space within values left
+// Tags reads a tag list (RFC 6376 section 3.2), white space within values left
 // out: some DNS panels add it where they split a long one.
-func tags(text string) map[string]string {
+func Tags(text string) map[string]string {
 	all := map[string]string{}
 	for part := range strings.SplitSeq(text, ";") {
 		if name, value, ok := strings.Cut(part, "="); ok {

@@ -63,14 +63,10 @@ type Returned struct {
 	AutoSubmitted string // RFC 3834: the first word, in lower case
 	// FeedbackType is the kind of an abuse report: abuse, fraud, auth-failure,
 	// not-spam, opt-out and others. RFC 5965 section 3.5, RFC 6591, RFC 6430.
-	FeedbackType string
-	// DeliveryResult is what a receiver did with a mail that failed a check of its
-	// sender: delivered, spam, policy, reject, other (RFC 6591).
-	DeliveryResult string
+	FeedbackType   string
 	Reporter       string // the server that reports
 	Recipients     []Recipient
 	MoreRecipients bool   // than are kept
-	CutShort       bool   // the mail was larger than what is read
 	Text           string // what it says to people, without the mail it returns
 	Original       Original
 }
@@ -100,7 +96,6 @@ type Original struct {
 	ReturnPath string
 	From       string
 	To         []string
-	Subject    string
 }
 
 // ErrNoMail says that the text does not begin with the header of a mail.
@@ -110,22 +105,15 @@ var ErrNoMail = errors.New("this is no mail: it does not begin with a header")
 // the reader's error or ErrNoMail; a mail that says nothing of use is no error
 // but of Kind None.
 func Read(r io.Reader) (Returned, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	raw, err := io.ReadAll(io.LimitReader(r, maxBytes))
 	if err != nil {
 		return Returned{}, fmt.Errorf("read a returned mail: %w", err)
-	}
-	short := len(raw) > maxBytes
-	if short {
-		raw = raw[:maxBytes]
 	}
 	top, body, ok := readHeader(beginning(raw))
 	if !ok {
 		return Returned{}, ErrNoMail
 	}
-	m := letter{header: top, parts: walk(top, body)}
-	read := m.read()
-	read.CutShort = short
-	return read, nil
+	return letter{header: top, parts: walk(top, body)}.read(), nil
 }
 
 // letter is a mail taken apart.

@@ -14,7 +14,6 @@ type sesEvent struct {
 	Bounce           struct {
 		Recipients []struct {
 			Address    string `json:"emailAddress"`
-			Action     string `json:"action"`
 			Status     string `json:"status"`
 			Diagnostic string `json:"diagnosticCode"`
 		} `json:"bouncedRecipients"`

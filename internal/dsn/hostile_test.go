@@ -63,7 +63,6 @@ func TestAHostileMailCostsNoMoreThanItsSize(t *testing.T) {
 	})
 	t.Run("5 MB of words", func(t *testing.T) {
 		r := quickly(t, "From: MAILER-DAEMON@q.example\nSubject: Undeliverable\n\n550 5.1.1 no such user\n"+strings.Repeat("lorem ipsum @ <dolor@sit> ", 220_000))
-		assert.True(t, r.CutShort)
 		assert.Equal(t, Bounce, r.Kind)
 	})
 	t.Run("5 MB on one line", func(t *testing.T) { quickly(t, "From: postmaster@a\n\n"+strings.Repeat("a", 5<<20)) })

@@ -17,7 +17,6 @@ func (m letter) readFeedback(r *Returned) bool {
 		if r.FeedbackType == "" {
 			r.FeedbackType = "abuse"
 		}
-		r.DeliveryResult = firstWord(g.get("Delivery-Result"))
 		r.Reporter = typed(g.get("Reporting-MTA")).value
 		m.complain(r, g.all("Original-Rcpt-To", "Removal-Recipient"), g.get("Auth-Failure"))
 		return true

@@ -130,7 +130,7 @@ func (m letter) original(quoted string) Original {
 		o := Original{
 			MessageID:  strings.Trim(h.get("Message-ID"), "<> "),
 			ReturnPath: strings.Trim(h.get("Return-Path"), "<> "),
-			From:       h.text("From"), Subject: h.text("Subject"),
+			From:       h.text("From"),
 		}
 		for _, value := range h.all("To", "X-Envelope-To") {
 			for _, a := range addresses(value) {

@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/sparekey/sparekey/internal/dkim"
 )
 
 // State is how a check ended.
@@ -38,21 +40,10 @@ type Record struct {
 
 // String is the record as it is typed into a form or a zone file.
 func (r Record) String() string {
-	value := r.Value
 	if r.Type == "TXT" {
-		value = quoted(value)
+		return dkim.Record{Name: r.Name, Value: r.Value}.Zone()
 	}
-	return r.Name + ". IN " + r.Type + " " + value
-}
-
-// quoted splits a text into strings of at most 255 octets (RFC 1035 section 3.3).
-func quoted(text string) string {
-	var parts []string
-	for len(text) > 255 {
-		parts = append(parts, `"`+text[:255]+`"`)
-		text = text[255:]
-	}
-	return strings.Join(append(parts, `"`+text+`"`), " ")
+	return r.Name + ". IN " + r.Type + " " + r.Value
 }
 
 // Check is what was looked at, how it stands and what to do.

@@ -11,6 +11,8 @@ import (
 	"blitiri.com.ar/go/spf"
 	"github.com/emersion/go-msgauth/dmarc"
 	"golang.org/x/net/publicsuffix"
+
+	"github.com/sparekey/sparekey/internal/dkim"
 )
 
 // Sender is who sends, as receivers see it.
@@ -211,7 +213,7 @@ func DKIM(ctx context.Context, r *Resolver, k Key) Check {
 	case len(texts) > 1:
 		return c.Ended(Fail, "%s has %d TXT records; receivers cannot know which one is the key.", k.Record().Name, len(texts)).Do("Leave this one only.", k.Record())
 	}
-	there, ours := tags(texts[0]), tags(k.Text)
+	there, ours := dkim.Tags(texts[0]), dkim.Tags(k.Text)
 	switch {
 	case there["p"] == "" && strings.Contains(texts[0], "p="):
 		return c.Ended(Fail, "The DKIM key %s of %s is published as withdrawn.", k.Selector, k.Domain).Do("Publish this record, or sign with another key.", k.Record())
@@ -221,17 +223,6 @@ func DKIM(ctx context.Context, r *Resolver, k Key) Check {
 		return c.Ended(Warn, "The DKIM key %s of %s is published as a test (t=y); receivers may ignore it.", k.Selector, k.Domain).Do("Replace the record by this one.", k.Record())
 	}
 	return c.Ended(OK, "The DKIM key %s of %s is published.", k.Selector, k.Domain)
-}
-
-// tags reads a list of tags (RFC 6376 section 3.2); white space within values,
-// which zone files add, does not count.
-func tags(text string) map[string]string {
-	all := map[string]string{}
-	for part := range strings.SplitSeq(text, ";") {
-		name, value, _ := strings.Cut(part, "=")
-		all[strings.TrimSpace(name)] = strings.Join(strings.Fields(value), "")
-	}
-	return all
 }
 
 // DMARC looks at the policy of the From domain and whether the return path

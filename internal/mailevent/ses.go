@@ -173,10 +173,9 @@ type sesNews struct {
 	NotificationType string `json:"notificationType"`
 	EventType        string `json:"eventType"`
 	Mail             struct {
-		Source    string `json:"source"`
-		MessageID string `json:"messageId"`
-		Headers   []struct{ Name, Value string }
-		Common    struct {
+		Source  string `json:"source"`
+		Headers []struct{ Name, Value string }
+		Common  struct {
 			MessageID string `json:"messageId"`
 		} `json:"commonHeaders"`
 		Destination []string
@@ -187,13 +186,11 @@ type sesNews struct {
 		SubType      string         `json:"bounceSubType"`
 		Recipients   []sesRecipient `json:"bouncedRecipients"`
 		Timestamp    time.Time      `json:"timestamp"`
-		ID           string         `json:"feedbackId"`
 		ReportingMTA string         `json:"reportingMTA"`
 	} `json:"bounce"`
 	Complaint struct {
 		Recipients   []sesRecipient `json:"complainedRecipients"`
 		Timestamp    time.Time      `json:"timestamp"`
-		ID           string         `json:"feedbackId"`
 		SubType      string         `json:"complaintSubType"`
 		FeedbackType string         `json:"complaintFeedbackType"`
 	} `json:"complaint"`
@@ -202,7 +199,6 @@ type sesNews struct {
 		Timestamp    time.Time `json:"timestamp"`
 		Reply        string    `json:"smtpResponse"`
 		ReportingMTA string    `json:"reportingMTA"`
-		RemoteIP     string    `json:"remoteMtaIp"`
 	} `json:"delivery"`
 	Delay struct {
 		Type         string         `json:"delayType"`

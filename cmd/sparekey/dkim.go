@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -53,6 +52,15 @@ func showDKIM(i keyring.DKIMInfo) shownDKIM {
 		s.Records = append(s.Records, shownRecord{r.Name, "TXT", r.Value, r.Strings()})
 	}
 	return s
+}
+
+// jsonDKIM prints a pair as it is now.
+func (t *terminal) jsonDKIM(ctx context.Context, core *app.Core, i keyring.DKIMInfo) error {
+	now, err := keyring.FindDKIM(ctx, core.DB, i.Domain, i.Selector)
+	if err != nil {
+		return err
+	}
+	return t.json(showDKIM(now))
 }
 
 // sayRecords tells what to publish, and what comes then.
@@ -197,8 +205,7 @@ func (c dkimActivate) Run(ctx context.Context, t *terminal, s *settings) error {
 			return err
 		}
 		if c.JSON {
-			now, err := keyring.FindDKIM(ctx, core.DB, i.Domain, i.Selector)
-			return errors.Join(err, t.json(showDKIM(now)))
+			return t.jsonDKIM(ctx, core, i)
 		}
 		if err := t.say(fmt.Sprintf("%s signs the mails of %s from now on; servers that run take it up within a minute.", i.Selector, i.Domain)); err != nil {
 			return err
@@ -254,8 +261,7 @@ func (c dkimRetire) Run(ctx context.Context, t *terminal, s *settings) error {
 			return err
 		}
 		if c.JSON {
-			now, err := keyring.FindDKIM(ctx, core.DB, i.Domain, i.Selector)
-			return errors.Join(err, t.json(showDKIM(now)))
+			return t.jsonDKIM(ctx, core, i)
 		}
 		return t.say(fmt.Sprintf("The private keys of %s are destroyed. Take its two records out of the DNS of %s.", i.Selector, i.Domain))
 	})

@@ -51,11 +51,9 @@ func (c resetLink) Run(ctx context.Context, t *terminal, s *settings) error {
 }
 
 func (c resetLink) noToken(env environment.Environment) error {
-	switch {
-	case !c.Mint:
+	if !c.Mint {
 		return fault.New(fault.NotFound, "%s", recovery.NoToken)
-	default:
-		return fault.New(fault.Denied, "%s The policy of environment %s does not let administrators make one (admin_links is %s).",
-			recovery.NoToken, env.Slug, env.Policy.AdminLinks)
 	}
+	return fault.New(fault.Denied, "%s The policy of environment %s does not let administrators make one (admin_links is %s).",
+		recovery.NoToken, env.Slug, env.Policy.AdminLinks)
 }

@@ -18,10 +18,8 @@ import (
 
 // Confirmation is an address to confirm, or one just confirmed.
 type Confirmation struct {
-	Name          string
-	Email         string // the new address
-	Invited       bool   // an invitation goes to it once it is confirmed
-	SessionsEnded int
+	Email   string // the new address
+	Invited bool   // an invitation goes to it once it is confirmed
 }
 
 // OpenConfirm looks at a confirmation link for its page and changes nothing.
@@ -41,7 +39,7 @@ func (a *Account) OpenConfirm(ctx context.Context, env environment.Environment, 
 		if err != nil {
 			return token.Gone(err)
 		}
-		c = Confirmation{Name: u.Name, Email: l.Detail, Invited: u.State == user.Invited}
+		c = Confirmation{Email: l.Detail, Invited: u.State == user.Invited}
 		return judge(l, u, tx.Now())
 	})
 	return c, err
@@ -108,12 +106,12 @@ func (a *Account) Confirm(ctx context.Context, env environment.Environment, text
 }
 
 func confirm(tx *db.Tx, env environment.Environment, u user.User, l token.Link, from access.From) (Confirmation, error) {
-	c := Confirmation{Name: u.Name, Email: l.Detail, Invited: u.State == user.Invited}
+	c := Confirmation{Email: l.Detail, Invited: u.State == user.Invited}
 	next, err := address.Parse(l.Detail)
 	if err != nil {
 		return c, err
 	}
-	if c.SessionsEnded, err = user.SetEmail(tx, env.ID, u, next); err != nil {
+	if _, err := user.SetEmail(tx, env.ID, u, next); err != nil {
 		return c, err
 	}
 	if _, err := token.EndLink(tx, env.ID, u.ID, l.ID, token.NoticeUsed); err != nil {

@@ -99,6 +99,16 @@ func (w *world) find(u id.User) user.User {
 	return found
 }
 
+// sessions gives Jane's.
+func (w *world) sessions() (live []session.Session) {
+	w.t.Helper()
+	require.NoError(w.t, w.DB.View(w.t.Context(), func(tx *db.Tx) (err error) {
+		live, err = session.OfUser(tx, w.env.ID, w.jane.ID)
+		return err
+	}))
+	return live
+}
+
 // mails gives the kinds of the messages about a user with their addresses, oldest first.
 func (w *world) mails(u id.User) []string {
 	w.t.Helper()

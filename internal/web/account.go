@@ -27,7 +27,7 @@ func (d *Door) accountPage(v *visit, status int, p templates.Page) error {
 	page := templates.Account{Page: p, Name: profile.Name, Email: profile.Email, PendingEmail: profile.PendingEmail, MinLength: profile.MinLength}
 	for _, s := range profile.Sessions {
 		page.Sessions = append(page.Sessions, templates.SessionRow{
-			ID: string(s.ID), Device: agent.Words(s.Agent), Network: s.Network, Since: s.MadeAt, LastSeen: s.SeenAt, Current: s.Current,
+			ID: string(s.ID), Device: agent.Words(s.Agent), Network: s.Network, LastSeen: s.SeenAt, Current: s.Current,
 		})
 	}
 	for _, e := range profile.Events {
@@ -102,7 +102,7 @@ func (d *Door) showAddressConfirm(v *visit) error {
 	}
 	c, err := d.Account.OpenConfirm(v.ctx(), v.env, v.link())
 	page := templates.AddressConfirm{
-		Page: v.anonymous(), Action: v.at("confirm-address", lastPart(v.link())), Name: c.Name, Email: c.Email, HelpLine: v.env.Policy.HelpLine,
+		Page: v.anonymous(), Action: v.at("confirm-address", lastPart(v.link())), Email: c.Email, HelpLine: v.env.Policy.HelpLine,
 	}
 	if err != nil {
 		return v.confirmError(page, err)

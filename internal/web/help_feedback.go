@@ -38,7 +38,7 @@ func (d *Door) exportFeedbackCSV(v *visit) error {
 }
 
 func (d *Door) exportFeedbackJSON(v *visit) error {
-	return d.exportFeedback(v, help.JSON, "application/x-ndjson")
+	return d.exportFeedback(v, help.JSON, "application/json")
 }
 
 // exportFeedback answers only once the whole file is there, so that nobody keeps

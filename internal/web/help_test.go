@@ -332,7 +332,9 @@ func TestFeedbackGoesOutAsATable(t *testing.T) {
 	admin := w.Browser()
 	admin.SignIn("admin@acme.example", testkit.Passphrase)
 	require.Contains(t, admin.Get("/acme/help/feedback").Text(), "Nobody has answered yet")
-	require.JSONEq(t, "[]", admin.Get("/acme/help/feedback.json").Body)
+	empty := admin.Get("/acme/help/feedback.json")
+	require.JSONEq(t, "[]", empty.Body)
+	require.Equal(t, "application/json", empty.Header.Get("Content-Type"))
 	jane := w.Browser()
 	jane.SignIn("jane@acme.example", testkit.Passphrase)
 	remark := "=HYPERLINK(\"https://evil.example\")\n<script>alert(1)</script>"

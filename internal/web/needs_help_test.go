@@ -253,6 +253,9 @@ func TestADigestNamesThoseWhoNeedHelp(t *testing.T) {
 		require.Contains(t, m.Text, "- Jane Doe: No such mailbox\n")
 		require.Contains(t, m.Text, w.URL+"/acme/needs-help")
 		require.Len(t, w.Inbox.Mails(), 1, "once a day, and not to the help desk")
+		admin := w.Browser()
+		admin.SignIn("admin@acme.example", testkit.Passphrase)
+		require.Contains(t, admin.Get("/acme/users/"+string(w.Admin.ID)).Text(), "List of those who need help taken by")
 
 		w.Clock.Advance(25 * time.Hour)
 		w.Browser().SignIn(janeEmail, testkit.Passphrase)

@@ -98,20 +98,13 @@ func moment(t time.Time) string { return t.UTC().Format("Monday 2 January at 15:
 
 func ledgerRow(l usermanager.Link, canEnd bool) templates.LinkRow {
 	row := templates.LinkRow{
-		ID: l.Ref, Channel: channelWords(token.Link{Channel: l.Channel, MadeByName: l.MadeByName}), MadeAt: l.MadeAt, Until: l.EndsAt,
+		ID: l.Ref, Channel: channelWords(l.Channel, l.MadeByName), MadeAt: l.MadeAt, Until: l.EndsAt,
 		Live: l.Verdict == token.Works, CanEnd: canEnd && l.Channel != token.ByCode,
 	}
 	if l.MadeByName != "" && l.Channel != token.Admin {
 		row.MadeBy = "asked by " + l.MadeByName
 	}
-	switch {
-	case !l.OpenedAt.IsZero():
-		row.Opened, row.OpenedAt = "opened by a person", l.OpenedAt
-	case !l.ScannedAt.IsZero():
-		row.Opened, row.OpenedAt = "opened by a link scanner", l.ScannedAt
-	default:
-		row.Opened = "not opened"
-	}
+	row.Opened, row.OpenedAt = openedWords(l.OpenedAt, l.ScannedAt)
 	switch l.Verdict {
 	case token.Used:
 		row.Ended = "used"

@@ -193,16 +193,11 @@ func (d *Door) resetPasswordLink(v *visit, userID id.User) error {
 	}
 	page.Nav.Current = "users"
 	for _, l := range link.Live {
-		row := templates.LinkRow{ID: token.Ref(l), Channel: channelWords(l), MadeAt: l.MadeAt, Until: l.EndsAt, Live: true, Opened: "not opened", CanEnd: true}
+		row := templates.LinkRow{ID: token.Ref(l), Channel: channelWords(l.Channel, l.MadeByName), MadeAt: l.MadeAt, Until: l.EndsAt, Live: true, CanEnd: true}
 		if l.ID == link.Mine {
 			row.Channel = "Made by you"
 		}
-		switch {
-		case !l.OpenedAt.IsZero():
-			row.Opened, row.OpenedAt = "opened by a person", l.OpenedAt
-		case !l.ScannedAt.IsZero():
-			row.Opened, row.OpenedAt = "opened by a link scanner", l.ScannedAt
-		}
+		row.Opened, row.OpenedAt = openedWords(l.OpenedAt, l.ScannedAt)
 		page.Links = append(page.Links, row)
 	}
 	return v.show(http.StatusOK, templates.ResetPasswordLinkPage(page))

@@ -102,8 +102,8 @@ func circumstances(e audit.Entry) string {
 }
 
 // channelWords says how a link travels.
-func channelWords(l token.Link) string {
-	switch l.Channel {
+func channelWords(c token.Channel, madeBy string) string {
+	switch c {
 	case token.Mail:
 		return "Mailed"
 	case token.MailAgain:
@@ -113,7 +113,19 @@ func channelWords(l token.Link) string {
 	case token.ByCode:
 		return "By code"
 	default:
-		return "Made by " + l.MadeByName
+		return "Made by " + madeBy
+	}
+}
+
+// openedWords says who opened a link first, and when; a person counts for more.
+func openedWords(byPerson, byScanner time.Time) (string, time.Time) {
+	switch {
+	case !byPerson.IsZero():
+		return "opened by a person", byPerson
+	case !byScanner.IsZero():
+		return "opened by a link scanner", byScanner
+	default:
+		return "not opened", time.Time{}
 	}
 }
 
@@ -122,6 +134,7 @@ var mailWords = map[mail.Kind]string{
 	mail.Reset: "Reset mail", mail.ResetByAdmin: "Reset mail", mail.ResetAfterNotMe: "Reset mail", mail.AdminLink: "Notice of an administrator’s link",
 	mail.PasswordChanged: "Notice of the new password", mail.Invitation: "Invitation", mail.AddressConfirm: "Mail to confirm an address",
 	mail.AddressChanged: "Notice of the changed address", mail.NewSignIn: "Notice of a new sign-in",
+	mail.Digest: "List of those who need help",
 }
 
 // stateWords says how a mail stands, never more than is known.

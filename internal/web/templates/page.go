@@ -19,7 +19,6 @@ import (
 // Page is what every screen needs. Only Slug, Environment and Now are always
 // set; the rest may stay empty.
 type Page struct {
-	Title       string // of the browser tab, without the environment; empty: the screen's own
 	Environment string // name people know it by; empty: the product's name
 	Slug        string // of the environment, for addresses
 	ThemeURL    string // style sheet with the environment's accent; empty: ours
@@ -121,12 +120,8 @@ func (p Page) environment() string {
 	return p.Environment
 }
 
-func (p Page) tab(own string) string {
-	if p.Title != "" {
-		own = p.Title
-	}
-	return own + " · " + p.environment()
-}
+// tab is the title of the browser's tab.
+func (p Page) tab(own string) string { return own + " · " + p.environment() }
 
 // reason gives why a field was refused, or nothing.
 func (p Page) reason(field string) string {

@@ -39,13 +39,11 @@ type Link struct {
 	Ref        string
 	Token      id.Token
 	Channel    token.Channel
-	MadeBy     string // a user id, "operator", or "" for a mail asked for from outside
-	MadeByName string
+	MadeByName string // "" for a mail asked for from outside
 	MadeAt     time.Time
 	EndsAt     time.Time
 	OpenedAt   time.Time // first by a person
 	ScannedAt  time.Time // first by a scanner
-	Opens      int
 	Verdict    token.Verdict
 	EndedAt    time.Time // when it was used or cancelled, if that is known
 	EndedWhy   string
@@ -53,7 +51,6 @@ type Link struct {
 
 // Message is one mail with its attempts, oldest first.
 type Message struct {
-	ID         id.Message
 	Kind       string // a mail.Kind
 	To         string
 	MessageID  string
@@ -165,8 +162,8 @@ func (d *Details) readTokens(tx *db.Tx, env id.Environment) ([]token.Link, error
 
 func ledgerLine(t token.Token, l token.Link, now time.Time) Link {
 	line := Link{
-		Ref: token.Ref(l), Token: t.ID, Channel: l.Channel, MadeBy: l.MadeBy, MadeByName: l.MadeByName, MadeAt: l.MadeAt, EndsAt: l.EndsAt,
-		OpenedAt: l.OpenedAt, ScannedAt: l.ScannedAt, Opens: l.Opens, Verdict: token.Judge(t, l, now),
+		Ref: token.Ref(l), Token: t.ID, Channel: l.Channel, MadeByName: l.MadeByName, MadeAt: l.MadeAt, EndsAt: l.EndsAt,
+		OpenedAt: l.OpenedAt, ScannedAt: l.ScannedAt, Verdict: token.Judge(t, l, now),
 	}
 	switch {
 	case line.Verdict == token.Used:
@@ -210,7 +207,7 @@ func messages(tx *db.Tx, env id.Environment, userID id.User) ([]Message, error) 
 	all := make([]Message, len(found))
 	for i, f := range found {
 		all[i] = Message{
-			ID: f.ID, Kind: f.Kind, To: f.ToEmail, MessageID: f.MessageID, State: f.State,
+			Kind: f.Kind, To: f.ToEmail, MessageID: f.MessageID, State: f.State,
 			MadeAt: f.MadeAt, SettledAt: f.SettledAt, NextTryAt: f.NextTryAt, AcceptedAt: f.AcceptedAt, link: f.Link, Attempts: of[f.ID], Reports: back[f.ID],
 		}
 	}

@@ -3,6 +3,7 @@ package usermanager
 import (
 	"strings"
 
+	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
@@ -28,10 +29,20 @@ func withoutTag(local string) string {
 // candidatesOf bounds how many users one piece of an address may bring.
 const candidatesOf = 100
 
-// guess finds the user whose address comes nearest to a typed one: reads the
+// guess finds the user who was probably meant. The actor is nobody's guess: one
+// sends no link to oneself.
+func guess(tx *db.Tx, actor access.Actor, env id.Environment, key string) (*Guess, error) {
+	g, err := nearest(tx, env, key)
+	if g != nil && g.User == actor.User {
+		return nil, err
+	}
+	return g, err
+}
+
+// nearest finds the user whose address comes nearest to a typed one: reads the
 // same, differs in at most two letters, has the same name at another domain, or
 // was the typed one before.
-func guess(tx *db.Tx, env id.Environment, key string) (*Guess, error) {
+func nearest(tx *db.Tx, env id.Environment, key string) (*Guess, error) {
 	former, err := user.ByFormerAddress(tx, env, key)
 	if err == nil && former.State != user.Deactivated {
 		return &Guess{User: former.ID, Name: former.Name, Email: former.Email, Why: "their address before it changed"}, nil
@@ -66,9 +77,10 @@ func guess(tx *db.Tx, env id.Environment, key string) (*Guess, error) {
 
 // searches gives what to look for, the likeliest first: the name at any domain,
 // its half, third or last letter before the @ and, since two mistakes leave one
-// of three pieces whole, its beginnings and each third that is long enough. All are short texts
-// without a space, so that the trigram index serves them or, for a common one,
-// the walk ends soon; the domain would cost time and tell little in a company.
+// of three pieces whole, its beginnings and each third that is long enough. All
+// are short texts without a space, so that the trigram index serves them or, for
+// a common one, the walk ends soon; the domain would cost time and tell little in
+// a company.
 func searches(local, domain string) []string {
 	letters := []rune(local)
 	n := len(letters)

@@ -45,11 +45,9 @@ type Row struct {
 // Mail is how the newest mail about a user stands. Its zero value says that
 // there never was one.
 type Mail struct {
-	Kind      string       `db:"kind"` // a mail.Kind
 	State     outbox.State `db:"state"`
 	MadeAt    time.Time    `db:"made_at"`
 	SettledAt time.Time    `db:"settled_at"`
-	NextTryAt time.Time    `db:"next_try_at"`
 	HasLink   bool         `db:"has_link"`   // to set a password with; openings are recorded for these alone
 	OpenedAt  time.Time    `db:"opened_at"`  // its link, first by a person
 	ScannedAt time.Time    `db:"scanned_at"` // its link, first by a scanner
@@ -157,7 +155,7 @@ func newestMails(tx *db.Tx, env id.Environment, users []id.User) (map[id.User]Ma
 		Mail
 	}
 	in, args := db.Among([]any{env}, users)
-	found, err := db.All[mailOf](tx, `SELECT m.user_id, m.kind, m.state, m.made_at, m.settled_at, m.next_try_at, COALESCE(l.token_id, '') <> '' AS has_link, l.opened_at, l.scanned_at
+	found, err := db.All[mailOf](tx, `SELECT m.user_id, m.state, m.made_at, m.settled_at, COALESCE(l.token_id, '') <> '' AS has_link, l.opened_at, l.scanned_at
 		FROM users u
 		JOIN messages m ON m.environment_id = u.environment_id AND m.id = (
 			SELECT x.id FROM messages x WHERE x.environment_id = u.environment_id AND x.user_id = u.id ORDER BY x.made_at DESC, x.id DESC LIMIT 1)

@@ -49,8 +49,7 @@ func (m *UserManager) FindUnmatched(ctx context.Context, actor access.Actor, env
 
 func errNotInList() error { return fault.New(fault.NotFound, "This request is no longer in the list.") }
 
-// unmatched gives those of the newest whose address contains all the words. The
-// actor is nobody's guess: one sends no link to oneself.
+// unmatched gives those of the newest whose address contains all the words.
 func unmatched(tx *db.Tx, actor access.Actor, env id.Environment, words string, limit int) ([]Unmatched, error) {
 	newest, err := db.All[Unmatched](tx, `SELECT address_key, address, asked, first_at, last_at FROM unmatched
 		WHERE environment_id = $1 AND last_at > $2 ORDER BY last_at DESC, address_key LIMIT $3`, env, tx.Now().Add(-keepUnmatched), mostUnmatched)
@@ -65,11 +64,8 @@ func unmatched(tx *db.Tx, actor access.Actor, env id.Environment, words string, 
 		if !containsAll(address.Fold(u.Address), strings.Fields(address.Fold(words))) {
 			continue
 		}
-		if u.Guess, err = guess(tx, env, u.Key); err != nil {
+		if u.Guess, err = guess(tx, actor, env, u.Key); err != nil {
 			return nil, err
-		}
-		if u.Guess != nil && u.Guess.User == actor.User {
-			u.Guess = nil
 		}
 		all = append(all, u)
 	}
@@ -85,13 +81,8 @@ func unmatchedOf(tx *db.Tx, actor access.Actor, env id.Environment, a Asking) ([
 	if err != nil {
 		return nil, err
 	}
-	if u.Guess, err = guess(tx, env, u.Key); err != nil {
-		return nil, err
-	}
-	if u.Guess != nil && u.Guess.User == actor.User {
-		u.Guess = nil
-	}
-	return []Unmatched{u}, nil
+	u.Guess, err = guess(tx, actor, env, u.Key)
+	return []Unmatched{u}, err
 }
 
 func containsAll(text string, words []string) bool {

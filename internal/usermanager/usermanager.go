@@ -1,11 +1,13 @@
 // Package usermanager is what administrators do with the users of their
 // environment: find them, see what happened, create, edit, close and delete.
 //
-// list.go: the list. details.go: one user's page. options.go: what may be done
-// with whom. diagnose.go: why mail does or does not arrive. needs_help.go: the
-// queue of those who are stuck, and case numbers. create.go, edit.go, state.go: changes. unmatched.go: requests that
-// matched nobody, with guess.go. show.go: the form for scripts. Links and
-// tokens are made and shown by recovery, not here.
+// list.go: the list. details.go: one user's page, and watch.go what tells that it
+// is old. options.go: what may be done with whom. diagnose.go: why mail does or
+// does not arrive. needs_help.go: the queue of those who are stuck, and case
+// numbers; digest.go mails it. create.go, edit.go, state.go: changes; approvals.go
+// where a second one agrees. unmatched.go: requests that matched nobody, with
+// guess.go. show.go: the form for scripts. Links and tokens are made and shown by
+// recovery, not here.
 package usermanager
 
 import (

@@ -124,6 +124,9 @@ func May(a Actor, env id.Environment, action Action) bool {
 	if a.Operator {
 		return true
 	}
+	if (action == SeeNumbers || action == SeeFeedback) && May(a, id.OperatorEnvironment, OpenConsole) {
+		return env != id.OperatorEnvironment // they name nobody
+	}
 	if a.Environment != env || env == "" {
 		return false
 	}

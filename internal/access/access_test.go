@@ -91,6 +91,23 @@ func TestWhoMayDoWhatToWhom(t *testing.T) {
 	}
 }
 
+// TestWhatOperatorsSeeOfAnEnvironment: what names nobody, of every client's, and
+// only where they signed in as operators.
+func TestWhatOperatorsSeeOfAnEnvironment(t *testing.T) {
+	t.Parallel()
+	operator := access.Actor{Environment: id.OperatorEnvironment, User: ada, Role: access.ServerOperator}
+	canary, strange := operator, operator
+	canary.Role, strange.Environment = access.Member, globex
+	for _, action := range append([]access.Action{access.SeeNumbers, access.SeeFeedback, access.WriteHelp}, onEnvironment...) {
+		want := action == access.SeeNumbers || action == access.SeeFeedback
+		require.Equal(t, want, access.May(operator, acme, action), action)
+		require.False(t, access.May(operator, id.OperatorEnvironment, action), action)
+		require.False(t, access.May(canary, acme, action), action)
+		require.False(t, access.May(strange, acme, action), action)
+		require.False(t, access.May(strange, globex, action), action)
+	}
+}
+
 func TestNoEnvironmentIsNobodysEnvironment(t *testing.T) {
 	t.Parallel()
 	who := access.Actor{User: ada, Role: access.ClientAdmin}

@@ -9,8 +9,10 @@ import (
 	"github.com/sparekey/sparekey/internal/console"
 	"github.com/sparekey/sparekey/internal/doctor"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/help"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/maildns"
+	"github.com/sparekey/sparekey/internal/numbers"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
 	"github.com/sparekey/sparekey/internal/web/templates"
@@ -187,6 +189,61 @@ func (d *Door) submitOperatorEnvironments(v *visit) error {
 		return err
 	}
 	return v.redirect(v.at("environments"))
+}
+
+// showAllNumbers says how recovery goes in each environment, and in all together.
+func (d *Door) showAllNumbers(v *visit) error {
+	all, err := d.Console.Environments(v.ctx(), v.actor())
+	if err != nil {
+		return err
+	}
+	page := templates.AllNumbers{Numbers: templates.Numbers{Page: v.consolePage("console"), Days: 30, Periods: numbers.Periods, URL: v.at("numbers")}}
+	for _, e := range all {
+		n, err := d.numbersOf(v, e.Environment)
+		if err != nil {
+			return err
+		}
+		n.URL = v.at("numbers", e.Slug)
+		page.Days, page.Asked, page.Alone = n.Days, page.Asked+n.Asked, page.Alone+n.Alone
+		page.Environments = append(page.Environments, templates.EnvironmentNumbers{Numbers: n, FeedbackURL: v.at("feedback", e.Slug)})
+	}
+	return v.show(http.StatusOK, templates.AllNumbersPage(page))
+}
+
+func (d *Door) showNumbersOf(v *visit) error {
+	env, err := d.Settings.BySlug(v.ctx(), v.r.PathValue("slug"))
+	if err != nil {
+		return err
+	}
+	n, err := d.numbersOf(v, env)
+	if err != nil {
+		return err
+	}
+	n.Nav.Current, n.URL, n.BackURL = "console", v.at("numbers", env.Slug), v.at("numbers")
+	return v.show(http.StatusOK, templates.NumbersPage(n))
+}
+
+func (d *Door) showFeedbackOf(v *visit) error {
+	env, err := d.Settings.BySlug(v.ctx(), v.r.PathValue("slug"))
+	if err != nil {
+		return err
+	}
+	return d.feedbackOf(v, env, templates.HelpReport{
+		Page: v.consolePage("console"), Of: env.Name, BackURL: v.at("numbers"), Back: "Numbers",
+		CSVURL: v.at("feedback", env.Slug, "csv"), JSONURL: v.at("feedback", env.Slug, "json"),
+	})
+}
+
+func (d *Door) exportFeedbackOfCSV(v *visit) error { return d.exportFeedbackOf(v, help.CSV) }
+
+func (d *Door) exportFeedbackOfJSON(v *visit) error { return d.exportFeedbackOf(v, help.JSON) }
+
+func (d *Door) exportFeedbackOf(v *visit, f help.Format) error {
+	env, err := d.Settings.BySlug(v.ctx(), v.r.PathValue("slug"))
+	if err != nil {
+		return err
+	}
+	return d.exportFeedback(v, env, f)
 }
 
 func (d *Door) showUnknownReplies(v *visit) error {

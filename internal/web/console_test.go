@@ -49,15 +49,20 @@ var consoleWalk = map[string]struct {
 	form url.Values
 	want int // for an operator
 }{
-	"GET /operator":                  {nil, 200},
-	"GET /operator/{$}":              {nil, 200},
-	"POST /operator/alarms":          {fields("name", "stuck", "about", "", "environment", ""), 303},
-	"GET /operator/environments":     {nil, 200},
-	"POST /operator/environments":    {fields("do", "suspend", "slug", "acme", "confirm", "yes"), 303},
-	"GET /operator/unknown-replies":  {nil, 200},
-	"POST /operator/unknown-replies": {fields("reply", "none"), 303},
-	"GET /operator/mail-setup":       {nil, 200},
-	"POST /operator/mail-setup":      {fields(), 200},
+	"GET /operator":                      {nil, 200},
+	"GET /operator/{$}":                  {nil, 200},
+	"POST /operator/alarms":              {fields("name", "stuck", "about", "", "environment", ""), 303},
+	"GET /operator/environments":         {nil, 200},
+	"POST /operator/environments":        {fields("do", "suspend", "slug", "acme", "confirm", "yes"), 303},
+	"GET /operator/numbers":              {nil, 200},
+	"GET /operator/numbers/{slug}":       {nil, 200},
+	"GET /operator/feedback/{slug}":      {nil, 200},
+	"GET /operator/feedback/{slug}/csv":  {nil, 200},
+	"GET /operator/feedback/{slug}/json": {nil, 200},
+	"GET /operator/unknown-replies":      {nil, 200},
+	"POST /operator/unknown-replies":     {fields("reply", "none"), 303},
+	"GET /operator/mail-setup":           {nil, 200},
+	"POST /operator/mail-setup":          {fields(), 200},
 }
 
 func TestTheConsoleIsForOperators(t *testing.T) {
@@ -94,7 +99,7 @@ func TestTheConsoleIsForOperators(t *testing.T) {
 			walked++
 			step, ok := consoleWalk[route.Method+" "+route.Pattern]
 			require.True(t, ok, "%s %s is in no table: say in consoleWalk what an operator gets", route.Method, route.Pattern)
-			path := strings.TrimSuffix(route.Pattern, "{$}")
+			path := strings.NewReplacer("{$}", "", "{slug}", "acme").Replace(route.Pattern)
 			idle(w)
 			before := everyRow(w)
 			for who, c := range cookies {
@@ -107,6 +112,45 @@ func TestTheConsoleIsForOperators(t *testing.T) {
 			require.Equal(t, step.want, sendRaw(w, route.Method, path, step.form, olga.Cookies()).StatusCode, "%s %s", route.Method, path)
 		}
 		require.Len(t, consoleWalk, walked)
+	})
+}
+
+// TestOperatorsSeeTheNumbersOfAll, and what readers of the help say; of people they
+// see nothing.
+func TestOperatorsSeeTheNumbersOfAll(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		operators(w)
+		_, err := w.App.Settings.Create(w.Ctx(), access.Operator(), "globex", "Globex")
+		require.NoError(t, err)
+		for _, email := range []string{janeEmail, "admin@acme.example"} {
+			askAndResolve(w, email)
+		}
+		w.Browser().Get("/acme/help/no-mail").Press("Yes")
+		b := w.Browser()
+		all := signInAt(b, "operator", operatorMail).Follow("Numbers")
+		require.Contains(t, all.Text(), "Over all environments: 0 of 2 people got back in without an administrator.")
+		require.Contains(t, all.Text(), "Globex Nobody has asked in 30 days.")
+		require.Contains(t, all.Follow("7 days").Text(), "Nobody has asked in 7 days.")
+		acme := all.Follow("Numbers of Acme")
+		require.Equal(t, "/operator/numbers/acme", acme.URL.Path)
+		require.Contains(t, acme.Text(), "How people at Acme get back in.")
+		require.Contains(t, acme.Follow("90 days").Text(), "people got back in without an administrator 0 of 2")
+		said := acme.Follow("Numbers of all environments").Follow("What readers say at Acme")
+		require.Contains(t, said.Text(), "1 of 1 found it helpful.")
+		require.True(t, strings.HasPrefix(b.Get("/operator/feedback/acme/csv").Body, "environment,article,at"))
+		require.Contains(t, b.Get("/operator/feedback/acme/json").Body, `"environment":"acme"`)
+		for _, page := range []*testkit.Page{all, acme, said} {
+			require.NotContains(t, page.Body, "Jane")
+			require.NotContains(t, page.Body, "/acme/users")
+			require.NotContains(t, page.Text(), "User Manager")
+		}
+		for _, path := range []string{"/operator/numbers/operator", "/operator/feedback/operator"} {
+			require.Equal(t, http.StatusForbidden, b.Get(path).Status, path)
+		}
+		for _, path := range []string{"/operator/numbers/nowhere", "/operator/feedback/nowhere/csv"} {
+			require.Equal(t, http.StatusNotFound, b.Get(path).Status, path)
+		}
 	})
 }
 

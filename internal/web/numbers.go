@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/diagnosis"
+	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/numbers"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
@@ -32,22 +33,32 @@ var reasonWords = map[diagnosis.Class]string{
 }
 
 func (d *Door) showNumbers(v *visit) error {
+	n, err := d.numbersOf(v, v.env)
+	if err != nil {
+		return err
+	}
+	n.URL = v.at("numbers")
+	return v.show(http.StatusOK, templates.NumbersPage(n))
+}
+
+// numbersOf are the numbers of an environment for the period that is asked for.
+func (d *Door) numbersOf(v *visit, env environment.Environment) (templates.Numbers, error) {
 	days := 30
 	if asked, err := strconv.Atoi(v.r.URL.Query().Get("days")); err == nil {
 		days = asked
 	}
-	r, err := d.Numbers.Show(v.ctx(), v.actor(), v.env, days)
+	r, err := d.Numbers.Show(v.ctx(), v.actor(), env, days)
 	if err != nil {
-		return err
+		return templates.Numbers{}, err
 	}
 	p := v.page()
 	p.Nav.Current = "numbers"
-	return v.show(http.StatusOK, templates.NumbersPage(numbersPage(p, r)))
+	return numbersPage(p, env, r), nil
 }
 
-func numbersPage(p templates.Page, r numbers.Report) templates.Numbers {
+func numbersPage(p templates.Page, env environment.Environment, r numbers.Report) templates.Numbers {
 	n := templates.Numbers{
-		Page: p, Days: r.Days, Periods: numbers.Periods, CountedAt: r.CountedAt, Asked: r.Funnel[0].N, Nobody: r.Nobody,
+		Page: p, Of: env.Name, Days: r.Days, Periods: numbers.Periods, CountedAt: r.CountedAt, Asked: r.Funnel[0].N, Nobody: r.Nobody,
 		Outcomes: []templates.Outcome{
 			{Words: "without an administrator", N: r.Alone, Fill: "alone"},
 			{Words: "with an administrator’s help", N: r.Helped, Fill: "helped"},

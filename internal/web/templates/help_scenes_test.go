@@ -40,25 +40,37 @@ func helpScenes() []scene {
 		{"help-edit", HelpWritePage(edit), []string{"Preview, not saved", "Take back into draft", "Delete…"}},
 		{"help-write-refused", HelpWritePage(wrong), []string{"A title has 1 to 120 characters.", "An article needs a text."}},
 		{"help-report", HelpReportPage(HelpReport{
-			Page: admin("help"), Tallies: []HelpTally{{URL: "/acme/help/code", Title: "The code in the mail", Yes: 3, No: 1, Reasons: []HelpCount{{"Something else", 1}}}},
+			Page: admin("help"), Back: "Help", BackURL: "/acme/help", CSVURL: "/acme/help/feedback.csv", JSONURL: "/acme/help/feedback.json", Tallies: []HelpTally{{URL: "/acme/help/code", Title: "The code in the mail", Yes: 3, No: 1, Reasons: []HelpCount{{"Something else", 1}}}},
 			Said: []HelpSaid{{Title: "The code in the mail", At: ago(time.Hour), Reasons: []string{"Something else"}, Remark: "Which mail?", SignedIn: true}},
 		}), []string{"3 of 4 found it helpful.", "Which mail?", "1 h ago · somebody who was logged in"}},
-		{"help-report-none", HelpReportPage(HelpReport{Page: admin("help")}), []string{"Nobody has answered yet"}},
+		{"help-report-none", HelpReportPage(HelpReport{Page: operator("console"), Of: "Globex Corporation", Back: "Numbers", BackURL: "/operator/numbers"}), []string{"Nobody has answered yet"}},
 	}
 }
 
 func numbersScenes() []scene {
 	busy := Numbers{
-		Page: admin("numbers"), Days: 7, Periods: []int{7, 30, 90}, CountedAt: ago(time.Minute), Asked: 10, Alone: 7, SignedIn: 10, Median: "2 min", P90: "36 min", Nobody: 1,
+		Page: admin("numbers"), Of: "Acme", URL: "/acme/numbers", Days: 7, Periods: []int{7, 30, 90}, CountedAt: ago(time.Minute), Asked: 10, Alone: 7, SignedIn: 10, Median: "2 min", P90: "36 min", Nobody: 1,
 		Outcomes: []Outcome{{"without an administrator", 7, "alone"}, {"with an administrator’s help", 1, "helped"}, {"asked within the last hour", 1, "under-way"}, {"not back in", 1, "not-back"}},
 		Funnel:   []NumbersBar{{"Asked for a link", 10, 10}, {"Logged in", 8, 10}}, Times: []NumbersBar{{"under 1 minute", 8, 8}}, Reasons: []NumbersBar{{"The mailbox is full", 1, 1}},
 		ByDay: []NumbersDay{{At: ago(day), Asked: 4, Alone: 3}, {At: now, Asked: 6, Alone: 4, Helped: 1, UnderWay: 1}},
 	}
 	small := busy
 	small.Asked, small.Alone, small.SignedIn = 1, 0, 1
+	none := Numbers{Page: admin("numbers"), Of: "Globex Corporation", URL: "/acme/numbers", Days: 7, Periods: []int{7, 30, 90}}
+	seen := small
+	seen.Page, seen.Of, seen.URL, seen.BackURL = operator("console"), "Initech", "/operator/numbers/initech", "/operator/numbers"
+	all := AllNumbers{Numbers: Numbers{Page: operator("console"), URL: "/operator/numbers", Days: 7, Periods: none.Periods, Asked: 11, Alone: 7}}
+	bare := all
+	bare.Asked = 0
+	for _, n := range []Numbers{busy, none, seen} {
+		all.Environments = append(all.Environments, EnvironmentNumbers{n, "/operator/feedback/acme"})
+	}
 	return []scene{
 		{"numbers", NumbersPage(busy), []string{"70 %", "of 10 people got back in without an administrator", "for half of 10 people", "for nine of ten", "The mailbox is full", "1 request was for an address nobody has here.", "As a table"}},
 		{"numbers-few", NumbersPage(small), []string{"person got back in without an administrator", "0 of 1", "for 1 person"}},
-		{"numbers-nobody", NumbersPage(Numbers{Page: admin("numbers"), Days: 7, Periods: []int{7, 30, 90}}), []string{"Nobody has asked in 7 days"}},
+		{"numbers-nobody", NumbersPage(none), []string{"Nobody has asked in 7 days"}},
+		{"numbers-operator", NumbersPage(seen), []string{"Numbers of all environments", "How people at Initech get back in."}},
+		{"numbers-all", AllNumbersPage(all), []string{"Over all environments: 64 % of 11 people got back in without an administrator.", "Nobody has asked in 7 days.", "2 min from asking to logged in, for half of 10 people.", "What readers say at Initech"}},
+		{"numbers-all-none", AllNumbersPage(bare), []string{"There is no environment yet."}},
 	}
 }

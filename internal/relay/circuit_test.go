@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -360,23 +361,22 @@ func TestASlowDomainLeavesSendersFree(t *testing.T) {
 // TestAMomentIsWaitedFor: while a domain is quick, a turn comes when another ends.
 func TestAMomentIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	r := newRelay(t, relay.Options{MaxConns: 1})
-	first, _ := r.Turn(t.Context(), "jane@acme.example")
-	got := make(chan bool)
-	go func() {
-		turn, _ := r.Turn(t.Context(), "joe@acme.example")
-		if turn != nil {
-			turn.End()
-		}
-		got <- turn != nil
-	}()
-	select {
-	case <-got:
-		t.Error("two turns where one may be")
-	case <-time.After(20 * time.Millisecond):
-	}
-	first.End()
-	require.True(t, <-got)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay(t, relay.Options{MaxConns: 1})
+		first, _ := r.Turn(t.Context(), "jane@acme.example")
+		got := make(chan bool, 1)
+		go func() {
+			turn, _ := r.Turn(t.Context(), "joe@acme.example")
+			if turn != nil {
+				turn.End()
+			}
+			got <- turn != nil
+		}()
+		synctest.Wait()
+		require.Empty(t, got, "two turns where one may be")
+		first.End()
+		require.True(t, <-got)
+	})
 }
 
 func TestDomainsAreForgotten(t *testing.T) {

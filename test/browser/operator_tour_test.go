@@ -40,6 +40,8 @@ func (s *Stage) operator(see look) {
 	see("console-alarms", b)
 	b.Open("/operator/unknown-replies")
 	see("unknown-replies", b)
+	b.Open("/operator/numbers")
+	see("operator-numbers", b)
 	b.Open("/operator/environments")
 	b.Press("Suspend Acme")
 	see("operator-environments", b)

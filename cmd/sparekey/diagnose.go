@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/dsn"
 	"github.com/sparekey/sparekey/internal/fault"
@@ -78,7 +79,7 @@ func (c diagnoseCommand) Run(ctx context.Context, t *terminal) error {
 // ofReply explains one answer. What the sender was to do with it is its kind.
 func (c diagnoseCommand) ofReply() diagnosed {
 	found := diagnosis.Diagnosed{Address: c.To, Finding: diagnosis.Reply(diagnosis.Heard{
-		Stage: c.Stage, Text: c.Reply, Domain: domainOf(c.To), OwnRelay: c.Stage == "auth",
+		Stage: c.Stage, Text: c.Reply, Domain: address.Domain(c.To), OwnRelay: c.Stage == "auth",
 	})}
 	found.Kind = kindOfReply(found.Finding)
 	return diagnosed{Kind: found.Kind, Recipients: []diagnosedRecipient{recipientOf(found)}}
@@ -178,10 +179,6 @@ func recipientOf(found diagnosis.Diagnosed) diagnosedRecipient {
 		Address: found.Address, Class: found.Class, Family: found.Class.Family(), Hard: found.Hard,
 		Status: found.Enhanced, Reply: found.Reply, found: found,
 	}
-}
-
-func domainOf(address string) string {
-	return address[strings.LastIndexByte(address, '@')+1:]
 }
 
 // line prints one value as JSON on one line.

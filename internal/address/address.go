@@ -67,6 +67,13 @@ func Parse(text string) (Address, error) {
 	return Address{Mail: local + "@" + ascii, Key: key + "@" + ascii}, nil
 }
 
+// Domain is what follows the last @ of an address, in small letters: the text
+// itself if there is no @. It is for addresses that others wrote, too, which
+// Parse may refuse.
+func Domain(mail string) string {
+	return strings.ToLower(mail[strings.LastIndexByte(mail, '@')+1:])
+}
+
 // Fold is how names and addresses are compared in a search: compatibility
 // forms, case and runs of white space make no difference.
 func Fold(text string) string {

@@ -83,3 +83,18 @@ func FuzzKeysSettle(f *testing.F) {
 		}
 	})
 }
+
+func TestTheDomainIsWhatFollowsTheLastAt(t *testing.T) {
+	t.Parallel()
+	for mail, want := range map[string]string{
+		"ada@Example.COM":        "example.com",
+		`"a@b"@mail.example.com`: "mail.example.com",
+		"postmaster":             "postmaster",
+		"ada@":                   "",
+		"":                       "",
+	} {
+		if got := Domain(mail); got != want {
+			t.Errorf("Domain(%q) = %q, want %q", mail, got, want)
+		}
+	}
+}

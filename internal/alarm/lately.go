@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/id"
@@ -92,7 +92,7 @@ func (l *Lately) lookAtMails(tx *db.Tx, env id.Environment) error {
 			continue
 		}
 		seen[m.Token] = true
-		domain := strings.ToLower(m.To[strings.LastIndexByte(m.To, '@')+1:])
+		domain := address.Domain(m.To)
 		add(&l.mailed, domain)
 		if m.Opens == 0 && m.UsedAt.IsZero() {
 			add(&l.unopened, domain)

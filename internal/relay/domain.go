@@ -56,10 +56,6 @@ func newDomains(senders int) *domains {
 	return &domains{senders: senders, known: map[string]*domain{}, busy: map[*domain]bool{}}
 }
 
-func domainOf(address string) string {
-	return strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
-}
-
 func (s *domains) turn(ctx context.Context, r *Relay, name string) (*Turn, Wait) {
 	var patience <-chan time.Time
 	for {

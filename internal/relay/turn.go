@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/sparekey/sparekey/internal/address"
 )
 
 // Wait says that a mail's turn has not come. It is no attempt: nothing was tried.
@@ -40,7 +42,7 @@ func (r *Relay) Turn(ctx context.Context, to string) (*Turn, Wait) {
 	if until := r.soonest(now); until.After(now) {
 		return nil, Wait{r.downline.after(until, spreadProbes, stepProbes), ServersDown}
 	}
-	return r.domains.turn(ctx, r, domainOf(to))
+	return r.domains.turn(ctx, r, address.Domain(to))
 }
 
 // Send is Relay.Send in this turn, which it ends. No attempt: wait.

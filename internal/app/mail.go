@@ -10,7 +10,7 @@ import (
 	"github.com/sparekey/sparekey/internal/relay"
 )
 
-// Sizes of the pools. Resolving is a short transaction, and many share one
+// How many jobs are done at a time. Resolving is a short transaction, and many share one
 // commit; sending keeps as many connections as a mail server likes to see, of
 // which one recipient's domain gets two thirds.
 const (
@@ -57,9 +57,10 @@ func newSigner(c *Core) *keyring.Signer {
 	}}
 }
 
-func pools(c *Core, d *delivery.Delivery) []*outbox.Pool {
-	return []*outbox.Pool{
-		{DB: c.DB, Kind: outbox.Resolve, Size: resolveAtOnce, Log: c.Log, Handle: c.Recovery.Resolve},
-		{DB: c.DB, Kind: outbox.Send, Size: sendAtOnce, AtOnce: true, Log: c.Log, Handle: d.Send},
-	}
+func (s *Server) askings() *outbox.Drain {
+	return &outbox.Drain{DB: s.DB, Kind: outbox.Resolve, Size: resolveAtOnce, Log: s.Log, Do: s.Recovery.Resolve}
+}
+
+func (s *Server) mails() *outbox.Pool {
+	return &outbox.Pool{DB: s.DB, Kind: outbox.Send, Size: sendAtOnce, Log: s.Log, Handle: s.Delivery.Send}
 }

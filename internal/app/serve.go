@@ -16,7 +16,6 @@ import (
 	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/maildns"
-	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
 	"github.com/sparekey/sparekey/internal/story"
 	"github.com/sparekey/sparekey/internal/web"
@@ -27,7 +26,6 @@ type Server struct {
 	*Core
 	relay    *relay.Relay
 	Delivery *delivery.Delivery
-	pools    []*outbox.Pool
 	metrics  *metrics
 	handler  http.Handler
 	stopping chan struct{}
@@ -55,7 +53,6 @@ func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
 	if s.Delivery, err = newDelivery(core, r, s.metrics); err != nil {
 		return nil, errors.Join(err, core.Close())
 	}
-	s.pools = pools(core, s.Delivery)
 	core.UserManager.Servers = func() story.Servers {
 		return story.Servers{None: !r.Configured(), AllDownSince: r.AllDownSince()}
 	}
@@ -138,9 +135,8 @@ func (s *Server) StartJobs() (stop func()) {
 	soft, endSoft := context.WithCancel(context.Background())
 	hard, endHard := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	for _, p := range s.pools {
-		running.Go(func() { p.Run(soft, hard) })
-	}
+	running.Go(func() { s.askings().Run(soft) })
+	running.Go(func() { s.mails().Run(soft, hard) })
 	running.Go(func() { s.tidy(soft) })
 	running.Go(func() { s.watch(soft) })
 	running.Go(func() { s.Canary.Run(soft) })

@@ -94,6 +94,7 @@ func (e *postgresEngine) dialect() Dialect {
 	return Dialect{
 		Name:       "postgres",
 		ForUpdate:  " FOR UPDATE",
+		SkipLocked: " FOR UPDATE SKIP LOCKED",
 		MatchFrom:  "users u",
 		MatchWhere: `u.environment_id = $1 AND u.search_text LIKE $2`,
 		SearchArg: func(folded string) string {

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -31,10 +30,10 @@ func (d *Drain) Run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
+		Begin(d.DB, d.Kind)
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
-			Begin(d.DB, d.Kind)
 		}
 	}
 	workers.Wait()
@@ -42,75 +41,67 @@ func (d *Drain) Run(ctx context.Context) {
 
 func (d *Drain) work(ctx context.Context) {
 	for {
-		for d.one(ctx) {
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-d.DB.Notified(topic(d.Kind)):
+			d.one(ctx)
 		}
 	}
 }
 
-// one does the job that waits longest; it tells false if there was none, or no
-// database to ask.
-func (d *Drain) one(ctx context.Context) bool {
-	var j due
+// one does the job that waits longest, and wakes another worker if there are more.
+func (d *Drain) one(ctx context.Context) {
+	var j Job
 	err := guarded(func() error {
 		return d.DB.Update(ctx, func(tx *db.Tx) (err error) {
-			j = due{}
-			if j, err = take(tx, d.Kind); err != nil {
+			if j, err = take(tx, d.Kind); err != nil || j.ID == "" {
 				return err
 			}
-			if tx.Now().Sub(j.DueAt) > backlogAfter {
-				tx.Notify(topic(d.Kind)) // one more worker may help
+			if err := d.wakeIfMore(tx); err != nil {
+				return err
 			}
-			return d.Do(tx, j.Job)
+			return d.Do(tx, j)
 		})
 	})
-	switch {
-	case err == nil:
-		return true
-	case errors.Is(err, db.ErrNone) && j.ID == "", ctx.Err() != nil:
-		return false
+	if err == nil || ctx.Err() != nil {
+		return
 	}
 	d.Log.Error("job", "kind", d.Kind, "job", j.ID, "try", j.Tries, "error", err)
-	return j.ID != "" && d.putOff(ctx, j.Job)
+	if j.ID != "" {
+		d.putOff(ctx, j)
+	}
+}
+
+func (d *Drain) wakeIfMore(tx *db.Tx) error {
+	more, err := db.One[bool](tx, "SELECT EXISTS (SELECT 1 FROM jobs WHERE kind = $1 AND due_at <= $2 AND leased_until <= $2)", d.Kind, tx.Now())
+	if more {
+		Begin(d.DB, d.Kind)
+	}
+	return err
 }
 
 // putOff lets a failed job rest.
-func (d *Drain) putOff(ctx context.Context, j Job) bool {
+func (d *Drain) putOff(ctx context.Context, j Job) {
 	err := d.DB.Update(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec("UPDATE jobs SET due_at = $3, tries = $4 WHERE environment_id = $1 AND id = $2",
 			j.Environment, j.ID, tx.Now().Add(Backoff(j.Tries)), j.Tries)
 		return err
 	})
 	if err != nil && ctx.Err() == nil {
-		d.Log.Error("put off job", "kind", d.Kind, "job", j.ID, "error", err)
+		d.Log.Error("put off job", "kind", d.Kind, "job", j.ID, "error", err) // it is tried again within a second
 	}
-	return err == nil
 }
 
-// backlogAfter is how long a job waits before its worker calls another.
-const backlogAfter = 20 * time.Millisecond
-
-type due struct {
-	Job
-	DueAt time.Time `db:"due_at"`
-}
-
-// take ends the job that has waited longest, for a transaction that does it;
-// db.ErrNone if none is due. On PostgreSQL it passes over those that others have
-// taken and not yet committed.
-func take(tx *db.Tx, kind Kind) (due, error) {
-	jobs, err := db.All[due](tx, `DELETE FROM jobs WHERE (environment_id, id) IN (
+// take ends the job that has waited longest, for a transaction that does it; none
+// has no id. On PostgreSQL it passes over those that others have taken and not yet
+// committed.
+func take(tx *db.Tx, kind Kind) (Job, error) {
+	jobs, err := db.All[Job](tx, `DELETE FROM jobs WHERE (environment_id, id) IN (
 		SELECT environment_id, id FROM jobs WHERE kind = $1 AND due_at <= $2 AND leased_until <= $2
-		ORDER BY due_at LIMIT 1`+tx.Dialect().SkipLocked+`) RETURNING environment_id, id, subject, tries, due_at`, kind, tx.Now())
-	if err != nil {
-		return due{}, err
-	}
-	if len(jobs) == 0 {
-		return due{}, db.ErrNone
+		ORDER BY due_at LIMIT 1`+tx.Dialect().SkipLocked+`) RETURNING environment_id, id, subject, tries`, kind, tx.Now())
+	if err != nil || len(jobs) == 0 {
+		return Job{}, err
 	}
 	jobs[0].Tries++
 	return jobs[0], nil

@@ -55,11 +55,13 @@ func (d *Drain) one(ctx context.Context) {
 	var j Job
 	err := guarded(func() error {
 		return d.DB.Update(ctx, func(tx *db.Tx) (err error) {
-			if j, err = take(tx, d.Kind); err != nil || j.ID == "" {
+			var more bool
+			if j, more, err = take(tx, d.Kind); err != nil || j.ID == "" {
 				return err
 			}
-			if err := d.wakeIfMore(tx); err != nil {
-				return err
+			if more {
+				Begin(d.DB, d.Kind)
+				tx.Notify(topic(d.Kind)) // what was passed over is free again
 			}
 			return d.Do(tx, j)
 		})
@@ -71,14 +73,6 @@ func (d *Drain) one(ctx context.Context) {
 	if j.ID != "" {
 		d.putOff(ctx, j)
 	}
-}
-
-func (d *Drain) wakeIfMore(tx *db.Tx) error {
-	more, err := db.One[bool](tx, "SELECT EXISTS (SELECT 1 FROM jobs WHERE kind = $1 AND due_at <= $2 AND leased_until <= $2)", d.Kind, tx.Now())
-	if more {
-		Begin(d.DB, d.Kind)
-	}
-	return err
 }
 
 // putOff lets a failed job rest.
@@ -93,18 +87,19 @@ func (d *Drain) putOff(ctx context.Context, j Job) {
 	}
 }
 
-// take ends the job that has waited longest, for a transaction that does it; none
-// has no id. On PostgreSQL it passes over those that others have taken and not yet
-// committed.
-func take(tx *db.Tx, kind Kind) (Job, error) {
-	jobs, err := db.All[Job](tx, `DELETE FROM jobs WHERE (environment_id, id) IN (
-		SELECT environment_id, id FROM jobs WHERE kind = $1 AND due_at <= $2 AND leased_until <= $2
-		ORDER BY due_at LIMIT 1`+tx.Dialect().SkipLocked+`) RETURNING environment_id, id, subject, tries`, kind, tx.Now())
+// take ends the job that has waited longest, for a transaction that does it, and
+// tells whether there are more; none has no id. On PostgreSQL it passes over those
+// that others have taken and not yet committed.
+func take(tx *db.Tx, kind Kind) (j Job, more bool, err error) {
+	jobs, err := db.All[Job](tx, `SELECT environment_id, id, subject, tries FROM jobs WHERE kind = $1 AND due_at <= $2 AND leased_until <= $2
+		ORDER BY due_at LIMIT 2`+tx.Dialect().SkipLocked, kind, tx.Now())
 	if err != nil || len(jobs) == 0 {
-		return Job{}, err
+		return Job{}, false, err
 	}
-	jobs[0].Tries++
-	return jobs[0], nil
+	j = jobs[0]
+	j.Tries++
+	_, err = tx.Exec("DELETE FROM jobs WHERE environment_id = $1 AND id = $2", j.Environment, j.ID)
+	return j, len(jobs) > 1, err
 }
 
 // Promise records work for a Drain, due now. It is begun when somebody calls

@@ -10,11 +10,12 @@ import (
 	"github.com/sparekey/sparekey/internal/relay"
 )
 
-// How many jobs are done at a time. Resolving is a short transaction, and many share one
-// commit; sending keeps as many connections as a mail server likes to see, of
-// which one recipient's domain gets two thirds.
+// How many jobs are done at a time. Few resolve, since each of their transactions
+// stands in the way of those who ask at that moment; sending keeps as many
+// connections as a mail server likes to see, of which one recipient's domain gets
+// two thirds.
 const (
-	resolveAtOnce = 32
+	resolveAtOnce = 4
 	sendAtOnce    = 12
 )
 

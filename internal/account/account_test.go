@@ -154,10 +154,32 @@ func TestANewAddressCountsOnceItIsConfirmed(t *testing.T) {
 		require.Equal(t, "Jane@new.example", now.Email)
 		require.Empty(t, now.PendingEmail)
 
+		already := account.Confirmation{Email: "Jane@new.example", Already: true}
+		again := func() {
+			t.Helper()
+			c, err = w.Confirm(t.Context(), w.env, text, access.From{})
+			require.NoError(t, err)
+			require.Equal(t, already, c, "pressed twice, or the link opened once more")
+			c, err = w.OpenConfirm(t.Context(), w.env, text)
+			require.NoError(t, err)
+			require.Equal(t, already, c)
+		}
+		again()
+		w.ahead.Add(int64(73 * time.Hour))
+		again()
+
+		// The next change leaves the first link with nothing to say about what counts.
+		_, err = w.ChangeEmail(t.Context(), w.actor, w.env, passphrase, "jane@newer.example")
+		require.NoError(t, err)
+		again()
+		newer, _ := w.confirmLink(w.jane.ID)
+		_, err = w.Confirm(t.Context(), w.env, newer, access.From{})
+		require.NoError(t, err)
 		_, err = w.Confirm(t.Context(), w.env, text, access.From{})
 		require.Equal(t, token.Used, reason(t, err))
 		_, err = w.OpenConfirm(t.Context(), w.env, text)
 		require.Equal(t, token.Used, reason(t, err))
+		require.Equal(t, "jane@newer.example", w.find(w.jane.ID).Email)
 	})
 }
 
@@ -249,6 +271,9 @@ func TestAnInvitedUserIsInvitedAtTheConfirmedAddress(t *testing.T) {
 		c, err := w.Confirm(t.Context(), w.env, text, access.From{})
 		require.NoError(t, err)
 		require.True(t, c.Invited)
+		again, err := w.Confirm(t.Context(), w.env, text, access.From{})
+		require.NoError(t, err)
+		require.Equal(t, account.Confirmation{Email: "ida@acme.example", Invited: true, Already: true}, again)
 		require.Equal(t, []string{"invitation ida@acme.example"}, w.mails(ida.ID))
 	})
 }

@@ -20,6 +20,7 @@ import (
 type Confirmation struct {
 	Email   string // the new address
 	Invited bool   // an invitation goes to it once it is confirmed
+	Already bool   // it was confirmed before, by this very link, and still counts
 }
 
 // OpenConfirm looks at a confirmation link for its page and changes nothing.
@@ -39,8 +40,8 @@ func (a *Account) OpenConfirm(ctx context.Context, env environment.Environment, 
 		if err != nil {
 			return token.Gone(err)
 		}
-		c = Confirmation{Email: l.Detail, Invited: u.State == user.Invited}
-		return judge(l, u, tx.Now())
+		c, err = judge(l, u, tx.Now())
+		return err
 	})
 	return c, err
 }
@@ -53,24 +54,31 @@ func (a *Account) readConfirm(ctx context.Context, env environment.Environment, 
 	return link.String(), err
 }
 
-// judge tells whether a link still confirms the address that its user waits for.
-func judge(l token.Link, u user.User, now time.Time) error {
+// judge tells whether a link still confirms the address that its user waits for,
+// or has done so.
+func judge(l token.Link, u user.User, now time.Time) (Confirmation, error) {
+	c := Confirmation{Email: l.Detail, Invited: u.State == user.Invited}
+	if l.EndedWhy == token.NoticeUsed && u.Email == l.Detail && u.State != user.Deactivated {
+		c.Already = true
+		return c, nil
+	}
 	if err := token.JudgeNotice(l, now); err != nil {
-		return err
+		return c, err
 	}
 	switch {
 	case u.State == user.Deactivated:
-		return &token.Unusable{Verdict: token.Cancelled, Why: token.Deactivated}
+		return c, &token.Unusable{Verdict: token.Cancelled, Why: token.Deactivated}
 	case u.PendingEmail == "" || u.PendingEmail != l.Detail:
-		return &token.Unusable{Verdict: token.Cancelled, Why: "replaced by a later change"}
+		return c, &token.Unusable{Verdict: token.Cancelled, Why: "replaced by a later change"}
 	}
-	return nil
+	return c, nil
 }
 
 // Confirm makes the address of a confirmation link the user's own: all sessions
 // end and an open reset token is revoked. An invited user gets the invitation
-// at the new address. The error is *token.Unusable for a link that does not work, and
-// Conflict if somebody else has the address by now.
+// at the new address. Once more it changes nothing, and says so. The error is
+// *token.Unusable for a link that does not work, and Conflict if somebody else
+// has the address by now.
 func (a *Account) Confirm(ctx context.Context, env environment.Environment, text string, from access.From) (Confirmation, error) {
 	link, err := a.readConfirm(ctx, env, text)
 	if err != nil {
@@ -96,38 +104,36 @@ func (a *Account) Confirm(ctx context.Context, env environment.Environment, text
 		if l, err = token.FindLink(tx, env.ID, link); err != nil { // as it is under the lock
 			return token.Gone(err)
 		}
-		if err := judge(l, u, tx.Now()); err != nil {
+		if c, err = judge(l, u, tx.Now()); err != nil || c.Already {
 			return err
 		}
-		c, err = confirm(tx, env, u, l, from)
-		return err
+		return confirm(tx, env, u, l, from)
 	})
 	return c, err
 }
 
-func confirm(tx *db.Tx, env environment.Environment, u user.User, l token.Link, from access.From) (Confirmation, error) {
-	c := Confirmation{Email: l.Detail, Invited: u.State == user.Invited}
+func confirm(tx *db.Tx, env environment.Environment, u user.User, l token.Link, from access.From) error {
 	next, err := address.Parse(l.Detail)
 	if err != nil {
-		return c, err
+		return err
 	}
 	if _, err := user.SetEmail(tx, env.ID, u, next); err != nil {
-		return c, err
+		return err
 	}
 	if _, err := token.EndLink(tx, env.ID, u.ID, l.ID, token.NoticeUsed); err != nil {
-		return c, err
+		return err
 	}
 	u.Email, u.EmailKey = next.Mail, next.Key
 	self := access.Actor{Environment: env.ID, User: u.ID, Name: u.Name, Role: u.Role, From: from}
 	if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.AddressChanged, User: u.ID, Actor: self}); err != nil {
-		return c, err
+		return err
 	}
-	if !c.Invited {
-		return c, nil
+	if u.State != user.Invited {
+		return nil
 	}
 	t, err := token.Open(tx, env.ID, u.ID, secret.Invite)
 	if err != nil {
-		return c, err
+		return err
 	}
-	return c, notice.ResetLink(tx, env.ID, to(u), t, env.Policy.InvitationLife, access.Actor{})
+	return notice.ResetLink(tx, env.ID, to(u), t, env.Policy.InvitationLife, access.Actor{})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/sparekey/sparekey/internal/account"
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
@@ -107,6 +108,9 @@ func (d *Door) showAddressConfirm(v *visit) error {
 	if err != nil {
 		return v.confirmError(page, err)
 	}
+	if c.Already {
+		return v.confirmedAlready(c)
+	}
 	return v.show(http.StatusOK, templates.AddressConfirmPage(page))
 }
 
@@ -127,6 +131,9 @@ func (d *Door) submitAddressConfirm(v *visit) error {
 	if err != nil {
 		return v.confirmError(templates.AddressConfirm{Page: v.anonymous(), HelpLine: v.env.Policy.HelpLine}, err)
 	}
+	if c.Already {
+		return v.confirmedAlready(c)
+	}
 	if c.Invited {
 		m := message("Check your e-mail", "Your address is confirmed. The invitation is on its way to it, usually within a minute.")
 		m.Page = v.anonymous()
@@ -134,4 +141,15 @@ func (d *Door) submitAddressConfirm(v *visit) error {
 	}
 	v.flash(flash{Info: templates.InfoEmailConfirmed, Email: c.Email})
 	return v.redirect(v.at("login"))
+}
+
+// confirmedAlready is for whoever opens the link once more, or presses twice.
+func (v *visit) confirmedAlready(c account.Confirmation) error {
+	m := message("Your address is confirmed already", "Log in to "+v.env.Name+" with "+c.Email+".")
+	m.ActionWords, m.ActionURL = "To the log in page", v.at("login")
+	if c.Invited {
+		m = message("Your address is confirmed already", "The invitation was sent to "+c.Email+". Its link lets you set a password.")
+	}
+	m.Page, m.HelpLine = v.anonymous(), v.env.Policy.HelpLine
+	return v.show(http.StatusOK, templates.MessagePage(m))
 }

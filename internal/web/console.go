@@ -173,21 +173,21 @@ func (d *Door) submitOperatorEnvironments(v *visit) error {
 	if err != nil {
 		return err
 	}
+	var done string
 	switch do := v.form.Get("do"); {
 	case do == templates.ConsoleSuspend && v.form.Get("confirm") != "yes":
 		return d.operatorEnvironments(v, http.StatusOK, env.Slug)
 	case do == templates.ConsoleSuspend:
-		err = d.Settings.Suspend(v.ctx(), v.actor(), env)
-		v.flash(flash{Words: env.Name + " is suspended."})
+		err, done = d.Settings.Suspend(v.ctx(), v.actor(), env), " is suspended."
 	case do == templates.ConsoleResume:
-		err = d.Settings.Resume(v.ctx(), v.actor(), env)
-		v.flash(flash{Words: env.Name + " is open again."})
+		err, done = d.Settings.Resume(v.ctx(), v.actor(), env), " is open again."
 	default:
 		return fault.New(fault.Invalid, "Choose Suspend or Resume.")
 	}
 	if err != nil {
 		return err
 	}
+	v.flash(flash{Words: env.Name + done})
 	return v.redirect(v.at("environments"))
 }
 

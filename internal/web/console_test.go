@@ -237,6 +237,7 @@ func TestAnOperatorSuspendsAndResumes(t *testing.T) {
 		require.Contains(t, done.Press("Resume Acme").Text(), "Acme is open again.")
 		require.Equal(t, http.StatusOK, w.Browser().Get("/acme/forgot-password").Status)
 		require.Equal(t, http.StatusForbidden, b.Post("/operator/environments", fields("do", "suspend", "slug", "operator", "confirm", "yes")).Status)
+		require.NotContains(t, b.Get("/operator/environments").Text(), "is suspended", "what was refused was not done")
 		require.Equal(t, http.StatusNotFound, b.Post("/operator/environments", fields("do", "suspend", "slug", "nowhere", "confirm", "yes")).Status)
 		w.View(func(tx *db.Tx) error {
 			who, err := db.One[string](tx, "SELECT actor_name FROM events WHERE environment_id = $1 AND kind = 'environment suspended'", w.Acme.ID)

@@ -45,13 +45,13 @@ func consoleScenes() []scene {
 	return []scene{
 		{"console", ConsolePage(well), []string{"All is well: no alarm.", "Acme", "12 asked for a link in 24 hours", "1 waits for help (8 % of those)"}},
 		{"console-alarms", ConsolePage(ill), []string{"No mail leaves", "noticed 31 times", "5 failures in a row", "The last walk failed.", "environment acme"}},
-		{"console-bare", ConsolePage(bare), []string{"No mail server is set up", "There is no environment yet"}},
+		{"console-bare", ConsolePage(bare), []string{"No mail server is set up", "There is no environment yet", "SPAREKEY_CANARY"}},
 		{"operator-environments", OperatorEnvironmentsPage(OperatorEnvironments{Page: operator("environments"), Environments: environments()}), []string{"Suspend Acme", "Resume Initech"}},
 		{"operator-environments-confirm", OperatorEnvironmentsPage(closing), []string{"Suspend Acme?", "Nothing is lost"}},
 		{"unknown-replies", UnknownRepliesPage(UnknownReplies{Page: operator("unknown-replies"), Rows: []UnknownReplyRow{
-			{Fingerprint: "x", Reply: "550 5.9.9 The stars do not favour …@acme.example today", Stage: "rcpt", Domain: "acme.example", Seen: 41, LastAt: ago(time.Hour)},
-			{Fingerprint: "y", Reply: "451 " + strings.Repeat("long ", 60), Domain: "globex.example", Seen: 1, LastAt: ago(26 * time.Hour)},
-		}}), []string{"Seen 41 times", "Seen once", "Forget reply 2"}},
+			{Fingerprint: "x", Reply: "550 5.9.9 The stars do not favour …@acme.example today", Stage: "rcpt", Domain: "acme.example", Seen: 41, FirstAt: ago(70 * time.Hour), LastAt: ago(time.Hour)},
+			{Fingerprint: "y", Reply: "451 " + strings.Repeat("long ", 60), Domain: "globex.example", Seen: 1, FirstAt: ago(26 * time.Hour), LastAt: ago(26 * time.Hour)},
+		}}), []string{"Seen 41 times since", "Seen once, ", "Forget reply 2"}},
 		{"unknown-replies-none", UnknownRepliesPage(UnknownReplies{Page: operator("unknown-replies")}), []string{"Every answer so far was understood."}},
 		{"mail-setup", MailSetupPage(MailSetup{Page: operator("mail-setup"), From: "no-reply@sparekey.example"}), []string{"Check now", "No mail is sent."}},
 		{"mail-setup-checked", MailSetupPage(checked()), []string{"1 of 4 checks found something wrong.", "What to do:", "Copy record"}},

@@ -51,7 +51,7 @@ func consoleScenes() []scene {
 		{"unknown-replies", UnknownRepliesPage(UnknownReplies{Page: operator("unknown-replies"), Rows: []UnknownReplyRow{
 			{Fingerprint: "x", Reply: "550 5.9.9 The stars do not favour …@acme.example today", Stage: "rcpt", Domain: "acme.example", Seen: 41, FirstAt: ago(70 * time.Hour), LastAt: ago(time.Hour)},
 			{Fingerprint: "y", Reply: "451 " + strings.Repeat("long ", 60), Domain: "globex.example", Seen: 1, FirstAt: ago(26 * time.Hour), LastAt: ago(26 * time.Hour)},
-		}}), []string{"Seen 41 times since", "Seen once, ", "Forget reply 2"}},
+		}}), []string{"Seen 41 times · first", "Seen once, ", "Forget reply 2"}},
 		{"unknown-replies-none", UnknownRepliesPage(UnknownReplies{Page: operator("unknown-replies")}), []string{"Every answer so far was understood."}},
 		{"mail-setup", MailSetupPage(MailSetup{Page: operator("mail-setup"), From: "no-reply@sparekey.example"}), []string{"Check now", "No mail is sent."}},
 		{"mail-setup-checked", MailSetupPage(checked()), []string{"1 of 4 checks found something wrong.", "What to do:", "Copy record"}},

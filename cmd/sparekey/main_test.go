@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +19,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sparekey/sparekey/internal/app"
 	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/suppression"
 )
 
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"sparekey": main}) }
@@ -74,7 +78,7 @@ func newOperator(t *testing.T) operator { return operator{t, t.TempDir()} }
 func (o operator) try(stdin string, args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	status = run(context.Background(), args, &terminal{
-		in: strings.NewReader(stdin), out: &out, err: &errs, environ: []string{"SPAREKEY_DATABASE=sqlite:" + o.database()},
+		in: strings.NewReader(stdin), out: &out, err: &errs, environ: o.environ(),
 	})
 	return status, out.String(), errs.String()
 }
@@ -86,6 +90,8 @@ func (o operator) do(stdin string, args ...string) string {
 	require.Equal(o.t, done, status, "%s: %s", args, stderr)
 	return stdout
 }
+
+func (o operator) environ() []string { return []string{"SPAREKEY_DATABASE=sqlite:" + o.database()} }
 
 func (o operator) database() string { return filepath.Join(o.dir, "sparekey.db") }
 
@@ -249,4 +255,34 @@ func TestProgress(t *testing.T) {
 	silent.show(5)
 	silent.clear()
 	require.Equal(t, "\r\x1b[K", out.String(), "nobody is watching")
+}
+
+// TestAnInvitationThatCannotGoOutIsNotPromised: nothing is mailed to an address
+// that is stopped, and whoever invites must know.
+func TestAnInvitationThatCannotGoOutIsNotPromised(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	o.do("", "environment", "create", "acme", "--name", "Acme")
+	o.stop("acme", "new@acme.example")
+	require.NotContains(t, o.do("", "user", "create", "--environment", "acme", "--email", "new@acme.example", "--name", "New"), "mails the invitation")
+	status, stdout, stderr := o.try("", "user", "invite", "--environment", "acme", "--email", "new@acme.example")
+	require.Equal(t, failed, status)
+	require.Empty(t, stdout)
+	require.Contains(t, stderr, "No mail goes to new@acme.example at the moment, so nothing was sent.")
+	require.Contains(t, o.do("", "reset", "link", "--environment", "acme", "--email", "new@acme.example"), "/reset-password/", "the way it names works")
+}
+
+// stop lets no mail go to an address, as after a hard bounce.
+func (o operator) stop(slug, address string) {
+	o.t.Helper()
+	err := newSettings().withCore(o.t.Context(), &terminal{err: io.Discard, environ: o.environ()}, func(core *app.Core) error {
+		env, err := core.Settings.BySlug(o.t.Context(), slug)
+		if err != nil {
+			return err
+		}
+		return core.DB.Update(o.t.Context(), func(tx *db.Tx) error {
+			return suppression.Add(tx, env.ID, suppression.Entry{AddressKey: address, Class: "no-such-mailbox", Since: tx.Now()})
+		})
+	})
+	require.NoError(o.t, err)
 }

@@ -85,7 +85,15 @@ func (c userCreate) Run(ctx context.Context, t *terminal, s *settings) error {
 		if c.PasswordStdin {
 			return t.say(printable(fmt.Sprintf("Created %s (%s). The password works now.", u.Name, u.Email)))
 		}
-		return t.say(printable(fmt.Sprintf("Created %s (%s). The server mails the invitation.", u.Name, u.Email)))
+		stands, err := core.UserManager.User(ctx, access.Operator(), env, u.ID)
+		if err != nil {
+			return err
+		}
+		said := "Created %s (%s). The server mails the invitation."
+		if stands.Suppressed {
+			said = "Created %s (%s). No mail goes to this address at the moment, so no invitation was sent. Allow mail to it in the User Manager, or use: sparekey reset link"
+		}
+		return t.say(printable(fmt.Sprintf(said, u.Name, u.Email)))
 	})
 }
 

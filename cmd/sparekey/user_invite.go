@@ -7,6 +7,7 @@ import (
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/app"
 	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/user"
 )
 
@@ -20,6 +21,10 @@ func (c userInvite) Run(ctx context.Context, t *terminal, s *settings) error {
 		invited, err := core.Recovery.ResendInvitation(ctx, access.Operator(), env, u.ID)
 		if err != nil {
 			return err
+		}
+		if to := invited.User.Email; invited.Stopped {
+			return fault.New(fault.Conflict, "No mail goes to %s at the moment, so nothing was sent. Correct the address, allow mail to it again in the User Manager, or give the link another way: sparekey reset link --environment %s --email %s",
+				printable(to), env.Slug, printable(to))
 		}
 		return t.say(printable(fmt.Sprintf("An invitation for %s is in the outbox; a running server mails it.", invited.User.Email)))
 	})

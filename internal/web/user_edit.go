@@ -3,11 +3,13 @@ package web
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/approval"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
 	"github.com/sparekey/sparekey/internal/web/templates"
@@ -26,6 +28,9 @@ func (d *Door) submitUserCreate(v *visit) error {
 		Email: v.form.Get("email"), Name: v.form.Get("name"), Role: access.Role(v.form.Get("role")), Quiet: v.form.Get("invite") != "yes",
 	}
 	u, err := d.UserManager.Create(v.ctx(), v.actor(), v.env, n)
+	if made, twice := d.justMade(v, n, err); twice {
+		u, err = made, nil
+	}
 	if f := fault.As(err); f != nil && len(f.Fields) > 0 {
 		return v.show(statuses[f.Kind], templates.UserEditPage(templates.UserEdit{
 			Page: v.refused(f), New: true, Action: v.at("users", "new"), Name: cut(n.Name, 200), Email: cut(n.Email, 254), Role: string(n.Role), Invite: !n.Quiet, NoNewAdmin: v.noNewAdmin(),
@@ -34,11 +39,29 @@ func (d *Door) submitUserCreate(v *visit) error {
 	if err != nil {
 		return err
 	}
+	made, err := d.UserManager.User(v.ctx(), v.actor(), v.env, u.ID)
+	if err != nil {
+		return err
+	}
 	words := u.Name + " is invited: a mail is on its way to " + u.Email + "."
-	if n.Quiet {
+	switch {
+	case n.Quiet:
 		words = u.Name + " is created. No invitation was sent; choose Resend invitation when it is time."
+	case made.Suppressed:
+		words = u.Name + " is created. " + onItsWay("", recovery.Sent{User: u, Stopped: true})
 	}
 	return v.done(u.ID, words, nil)
+}
+
+// justMade gives the user whom the same form made a moment ago: without
+// JavaScript a double click sends it twice, and shows the second answer alone.
+func (d *Door) justMade(v *visit, n usermanager.New, err error) (user.User, bool) {
+	if !fault.Is(err, fault.Conflict) {
+		return user.User{}, false
+	}
+	u, err := d.UserManager.Find(v.ctx(), v.actor(), v.env, n.Email)
+	same := err == nil && u.Name == strings.TrimSpace(n.Name) && u.Role == n.Role && u.State == user.Invited
+	return u, same && v.now.Sub(u.MadeAt) < time.Minute
 }
 
 // noNewAdmin says why the actor may make nobody a Client Admin; "" if they may.

@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/suppression"
 	"github.com/sparekey/sparekey/internal/testkit"
 )
 
@@ -32,6 +34,39 @@ func TestCreatingInvites(t *testing.T) {
 		require.Empty(t, mailsTo(w, "quinn@acme.example"))
 		goTo(ada, "Quinn Quiet", "Resend invitation")
 		require.Equal(t, []string{"You are invited to Acme"}, mailsTo(w, "quinn@acme.example"))
+	})
+}
+
+func TestAFormThatCameTwiceLeadsToTheUserItMade(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		ada := signedInAdmin(w)
+		create := func(name, role string) *testkit.Page {
+			return ada.Post("/acme/users/new", fields("name", name, "email", " Nina@acme.example", "role", role, "invite", "yes"))
+		}
+		first, second := create("Nina New ", "member"), create("Nina New ", "member")
+		require.Equal(t, first.URL.Path, second.URL.Path)
+		require.Contains(t, second.Text(), "Nina New is invited: a mail is on its way to Nina@acme.example.")
+		require.Equal(t, 1, strings.Count(second.Text(), "Invited by you"))
+		idle(w)
+		require.Len(t, mailsTo(w, "Nina@acme.example"), 1)
+
+		require.Equal(t, http.StatusConflict, create("Nina Newer", "member").Status, "another form")
+		require.Equal(t, http.StatusConflict, create("Nina New", "helpdesk").Status)
+		w.Clock.Advance(time.Minute)
+		require.Equal(t, http.StatusConflict, create("Nina New", "member").Status, "no double click")
+	})
+}
+
+func TestAnInvitationToAStoppedAddressIsNotPromised(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		require.NoError(t, w.App.DB.Update(w.Ctx(), func(tx *db.Tx) error {
+			return suppression.Add(tx, w.Acme.ID, suppression.Entry{AddressKey: "nina@acme.example", Class: "no-such-mailbox", Since: tx.Now()})
+		}))
+		made := signedInAdmin(w).Get("/acme/users").Follow("New user").Fill("Name", "Nina New").Fill("Email", "nina@acme.example").Press("Create user")
+		require.Contains(t, made.Text(), "Nina New is created. No mail goes to nina@acme.example at the moment, so nothing was sent.")
+		require.NotContains(t, made.Text(), "on its way")
 	})
 }
 

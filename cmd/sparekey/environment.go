@@ -165,12 +165,15 @@ func (c environmentResume) Run(ctx context.Context, t *terminal, s *settings) er
 
 type environmentDelete struct {
 	environmentArg
-	Yes bool `help:"Do not ask back. It is asked on a terminal only."`
+	Yes bool `help:"Do not ask back; needed where there is no terminal to ask on."`
 }
 
 func (c environmentDelete) Run(ctx context.Context, t *terminal, s *settings) error {
 	return c.with(ctx, t, s, func(core *app.Core, env environment.Environment) error {
 		if !c.Yes {
+			if !isTerminal(t.in) {
+				return usageError(fmt.Sprintf("This would remove environment %s with all its users, for ever, and there is no terminal to ask on; give --yes if you mean it", env.Slug))
+			}
 			if err := t.confirm(fmt.Sprintf("This removes environment %s (%s) with all its users, for ever.", env.Slug, env.Name), env.Slug); err != nil {
 				return err
 			}

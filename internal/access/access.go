@@ -72,6 +72,18 @@ type From struct {
 	Agent   string // the browser
 }
 
+// OperatorID stands in records for the person with a shell on the server.
+const OperatorID = "operator"
+
+// ID is who that was, as records keep it: a user id, OperatorID, or "" for
+// somebody unknown.
+func (a Actor) ID() string {
+	if a.Operator {
+		return OperatorID
+	}
+	return string(a.User)
+}
+
 // Operator is the person with a shell on the server.
 func Operator() Actor { return Actor{Operator: true, Name: "operator"} }
 

@@ -93,11 +93,7 @@ func RecordAll(tx *db.Tx, env id.Environment, events []Event) error {
 			}
 			detail = string(text)
 		}
-		actor := string(e.Actor.User)
-		if e.Actor.Operator {
-			actor = "operator"
-		}
-		args = append(args, env, id.New[id.Event](), tx.Now(), e.Kind, actor, e.Actor.Name, e.User, e.Actor.Network, e.Actor.Agent, detail)
+		args = append(args, env, id.New[id.Event](), tx.Now(), e.Kind, e.Actor.ID(), e.Actor.Name, e.User, e.Actor.Network, e.Actor.Agent, detail)
 	}
 	_, err := tx.Exec(`INSERT INTO events (environment_id, id, at, kind, actor_id, actor_name, user_id, network, agent, detail)
 		VALUES `+db.Values(len(events), columns), args...)
@@ -117,7 +113,7 @@ type Entry struct {
 	At        time.Time `db:"at"`
 	Kind      Kind      `db:"kind"`
 	User      id.User   `db:"user_id"`  // about whom
-	ActorID   string    `db:"actor_id"` // a user id, "operator", or "" for somebody unknown
+	ActorID   string    `db:"actor_id"` // of access.Actor
 	ActorName string    `db:"actor_name"`
 	Network   string    `db:"network"`
 	Agent     string    `db:"agent"`

@@ -48,7 +48,7 @@ func (r *Recovery) ResetPassword(ctx context.Context, actor access.Actor, env en
 	)
 	err := r.DB.Update(ctx, func(tx *db.Tx) error {
 		out, link = AdminLink{}, token.Link{}
-		u, err := r.lockFor(tx, actor, env, userID, access.ResetPassword)
+		u, err := user.LockFor(tx, actor, env.ID, userID, access.ResetPassword)
 		if err != nil {
 			return err
 		}
@@ -98,19 +98,6 @@ func ignoreNone(err error) error {
 	return err
 }
 
-// lockFor locks a user that the actor wants to act on. Permission is checked
-// on the locked row: a role may just have changed.
-func (r *Recovery) lockFor(tx *db.Tx, actor access.Actor, env environment.Environment, userID id.User, action access.Action) (user.User, error) {
-	if !actor.Operator && actor.Environment != env.ID {
-		return user.User{}, fault.New(fault.NotFound, "There is no such user in this environment.")
-	}
-	u, err := user.Lock(tx, env.ID, userID)
-	if err != nil {
-		return u, err
-	}
-	return u, access.CheckOn(actor, env.ID, action, u.Target())
-}
-
 func mayShowLink(actor access.Actor, env environment.Environment, u user.User) error {
 	switch {
 	case u.State == user.Invited && actor.Operator:
@@ -134,7 +121,7 @@ func (r *Recovery) adminLink(tx *db.Tx, actor access.Actor, env environment.Envi
 	}
 	ends := time.Time{}
 	for _, l := range live.Links {
-		if l.Channel == token.Admin && l.MadeBy == madeBy(actor) {
+		if l.Channel == token.Admin && l.MadeBy == actor.ID() {
 			return l, audit.Record(tx, env.ID, audit.Event{Kind: audit.LinkShown, User: u.ID, Actor: actor})
 		}
 		if l.EndsAt.After(ends) {
@@ -162,13 +149,6 @@ func (r *Recovery) adminLink(tx *db.Tx, actor access.Actor, env environment.Envi
 		return link, err
 	}
 	return link, notice.AdminLink(tx, env.ID, to(u), t, actor)
-}
-
-func madeBy(a access.Actor) string {
-	if a.Operator {
-		return "operator"
-	}
-	return string(a.User)
 }
 
 // Sent says what came of an administrator's sending.
@@ -201,7 +181,7 @@ func (r *Recovery) send(ctx context.Context, actor access.Actor, env environment
 ) (Sent, error) {
 	var sent Sent
 	err := r.DB.Update(ctx, func(tx *db.Tx) error {
-		u, err := r.lockFor(tx, actor, env, userID, action)
+		u, err := user.LockFor(tx, actor, env.ID, userID, action)
 		if err != nil {
 			return err
 		}
@@ -234,7 +214,7 @@ func (r *Recovery) send(ctx context.Context, actor access.Actor, env environment
 func (r *Recovery) CancelToken(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User) (user.User, error) {
 	var u user.User
 	err := r.DB.Update(ctx, func(tx *db.Tx) (err error) {
-		if u, err = r.lockFor(tx, actor, env, userID, access.CancelToken); err != nil {
+		if u, err = user.LockFor(tx, actor, env.ID, userID, access.CancelToken); err != nil {
 			return err
 		}
 		if err := r.resolveWaiting(tx, env, u.EmailKey); err != nil {
@@ -256,7 +236,7 @@ func (r *Recovery) CancelToken(ctx context.Context, actor access.Actor, env envi
 func (r *Recovery) EndLink(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User, ref string) (user.User, error) {
 	var u user.User
 	err := r.DB.Update(ctx, func(tx *db.Tx) (err error) {
-		if u, err = r.lockFor(tx, actor, env, userID, access.CancelToken); err != nil {
+		if u, err = user.LockFor(tx, actor, env.ID, userID, access.CancelToken); err != nil {
 			return err
 		}
 		live, _, err := token.Live(tx, env.ID, u.ID)

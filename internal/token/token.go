@@ -65,7 +65,7 @@ type Link struct {
 	Token        id.Token       `db:"token_id"`
 	User         id.User        `db:"user_id"`
 	Channel      Channel        `db:"channel"`
-	MadeBy       string         `db:"made_by"` // a user id, "operator", or "" for a mail asked for from outside
+	MadeBy       string         `db:"made_by"` // the ID of an access.Actor; "" for a mail asked for from outside
 	MadeByName   string         `db:"made_by_name"`
 	KeyID        int            `db:"key_id"`
 	MadeAt       time.Time      `db:"made_at"`
@@ -134,10 +134,7 @@ type NewLink struct {
 func AddLink(tx *db.Tx, env id.Environment, n NewLink) (Link, error) {
 	l := Link{
 		ID: secret.NewLinkID().String(), Purpose: n.Purpose, Token: n.Token, User: n.User, Channel: n.Channel,
-		MadeBy: string(n.By.User), MadeByName: n.By.Name, MadeAt: tx.Now(), EndsAt: n.EndsAt, Detail: n.Detail,
-	}
-	if n.By.Operator {
-		l.MadeBy = "operator"
+		MadeBy: n.By.ID(), MadeByName: n.By.Name, MadeAt: tx.Now(), EndsAt: n.EndsAt, Detail: n.Detail,
 	}
 	var err error
 	l.KeyID, err = db.One[int](tx, `INSERT INTO links (environment_id, id, purpose, token_id, user_id, channel, made_by, made_by_name, key_id, made_at, ends_at, detail)

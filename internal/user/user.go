@@ -93,6 +93,20 @@ func LockByEmail(tx *db.Tx, env id.Environment, key string) (User, error) {
 	return notFound(db.One[User](tx, "SELECT "+columns+" FROM users u WHERE u.environment_id = $1 AND u.email_key = $2"+tx.Dialect().ForUpdate, env, key))
 }
 
+// LockFor is Lock for an actor who wants to do this to the user. Permission is
+// checked on the locked row: a role may just have changed. To an actor of
+// another environment there is no such user.
+func LockFor(tx *db.Tx, actor access.Actor, env id.Environment, user id.User, action access.Action) (User, error) {
+	if !actor.Operator && actor.Environment != env {
+		return User{}, ErrNone
+	}
+	u, err := Lock(tx, env, user)
+	if err != nil {
+		return u, err
+	}
+	return u, access.CheckOn(actor, env, action, u.Target())
+}
+
 // New says what a new user is like.
 type New struct {
 	Email         address.Address

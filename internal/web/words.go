@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/id"
@@ -68,7 +69,7 @@ func who(e audit.Entry, viewer id.User) string {
 		return "somebody"
 	case e.ActorID == string(viewer):
 		return "you"
-	case e.ActorID == "operator":
+	case e.ActorID == access.OperatorID:
 		return "the operator"
 	default:
 		return e.ActorName

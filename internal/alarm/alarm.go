@@ -89,7 +89,7 @@ type Alarm struct {
 	Sentence    string         `db:"sentence"` // what happened and what to do
 	Detail      string         `db:"detail"`   // what a server said
 	Noticed     int            `db:"noticed"`  // times, at most one a second
-	Since       time.Time      `db:"since"`
+	Since       time.Time      `db:"since"`    // of its cause, if whoever raises it knows; else of the first time
 	LastAt      time.Time      `db:"last_at"`
 }
 
@@ -131,9 +131,12 @@ func first(tx *db.Tx, a Alarm) error {
 	if err != nil || n >= most {
 		return err
 	}
+	if a.Since.IsZero() {
+		a.Since = tx.Now()
+	}
 	made, err := tx.Exec(`INSERT INTO alarms (environment_id, name, about, severity, sentence, detail, noticed, since, last_at)
-		VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7) ON CONFLICT (environment_id, name, about) DO NOTHING`,
-		a.Environment, a.Name, a.About, a.Severity, a.Sentence, a.Detail, tx.Now())
+		VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8) ON CONFLICT (environment_id, name, about) DO NOTHING`,
+		a.Environment, a.Name, a.About, a.Severity, a.Sentence, a.Detail, a.Since, tx.Now())
 	if made == 1 {
 		say(tx, "alarm", a)
 	}
@@ -185,6 +188,17 @@ func end(tx *db.Tx, where string, args ...any) error {
 func List(tx *db.Tx) ([]Alarm, error) {
 	return db.All[Alarm](tx, "SELECT "+columns+` FROM alarms
 		ORDER BY CASE WHEN severity = 'urgent' THEN 0 ELSE 1 END, since DESC, name, about`)
+}
+
+// Standing gives an alarm about the whole server as long as its cause goes on, as
+// far as running servers say; false if it does not.
+func Standing(tx *db.Tx, name Name) (Alarm, bool, error) {
+	a, err := db.One[Alarm](tx, "SELECT "+columns+" FROM alarms WHERE environment_id = $1 AND name = $2 AND about = '' AND last_at >= $3",
+		id.OperatorEnvironment, name, tx.Now().Add(-name.quietFor()))
+	if errors.Is(err, db.ErrNone) {
+		return Alarm{}, false, nil
+	}
+	return a, err == nil, err
 }
 
 const logTopic = "alarms: log"

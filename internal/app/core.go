@@ -97,7 +97,7 @@ func Open(ctx context.Context, c config.Config, o Options) (*Core, error) {
 		return nil, errors.Join(err, d.Close())
 	}
 	h := password.NewHasher(o.Hash)
-	return &Core{
+	core := &Core{
 		Config: c, Log: o.Log, Clock: o.Clock, DB: d, Ring: ring, Hasher: h,
 		SignIn:      &signin.SignIn{DB: d, Ring: ring, Hasher: h, NoLimits: c.LimitsOff},
 		Recovery:    &recovery.Recovery{DB: d, Ring: ring, Hasher: h, NoLimits: c.LimitsOff},
@@ -108,7 +108,9 @@ func Open(ctx context.Context, c config.Config, o Options) (*Core, error) {
 		Help:        &help.Help{DB: d, Ring: ring, NoLimits: c.LimitsOff},
 		Numbers:     &numbers.Numbers{DB: d},
 		Doctor:      &doctor.Doctor{Config: c, DB: d, Ring: ring, Clock: o.Clock},
-	}, nil
+	}
+	core.UserManager.Servers = core.serversAsTold
+	return core, nil
 }
 
 // Close closes the database.

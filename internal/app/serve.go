@@ -13,6 +13,7 @@ import (
 	"github.com/sparekey/sparekey/internal/alarm"
 	"github.com/sparekey/sparekey/internal/canary"
 	"github.com/sparekey/sparekey/internal/config"
+	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/maildns"
@@ -53,8 +54,8 @@ func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
 	if s.Delivery, err = newDelivery(core, r, s.metrics); err != nil {
 		return nil, errors.Join(err, core.Close())
 	}
-	core.UserManager.Servers = func() story.Servers {
-		return story.Servers{None: !r.Configured(), AllDownSince: r.AllDownSince()}
+	core.UserManager.Servers = func(*db.Tx) (story.Servers, error) {
+		return story.Servers{None: !r.Configured(), AllDownSince: r.AllDownSince()}, nil
 	}
 	s.handler = (&web.Door{
 		SignIn: core.SignIn, Recovery: core.Recovery, Account: core.Account, UserManager: core.UserManager, Settings: core.Settings,

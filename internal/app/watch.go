@@ -11,6 +11,7 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
+	"github.com/sparekey/sparekey/internal/story"
 )
 
 // What nobody tells is looked for: mail that is stuck, servers that are down.
@@ -125,7 +126,14 @@ func serverAlarms(r *relay.Relay, now time.Time) []alarm.Alarm {
 		return nil
 	}
 	return []alarm.Alarm{{
-		Name: alarm.AllServersDown, Severity: alarm.Urgent, Detail: strings.Join(last, "\n"),
+		Name: alarm.AllServersDown, Severity: alarm.Urgent, Detail: strings.Join(last, "\n"), Since: since,
 		Sentence: fmt.Sprintf("No mail of ours has left since %s: no mail server can be used. Mails wait and go out by themselves once one works again. Check the servers, or add another to SPAREKEY_SMTP.", since.UTC().Format("15:04 UTC")),
 	}}
+}
+
+// serversAsTold tells a command, which sends nothing, how the mail servers stand:
+// by its own configuration, and by the alarm that a running server keeps up.
+func (c *Core) serversAsTold(tx *db.Tx) (story.Servers, error) {
+	down, _, err := alarm.Standing(tx, alarm.AllServersDown)
+	return story.Servers{None: c.Config.SMTP == "", AllDownSince: down.Since}, err
 }

@@ -38,9 +38,9 @@ type verdict struct {
 	found diagnosis.Finding
 }
 
-// find reads one server's part.
+// find reads one server's part. What reached none is our own word, and no answer.
 func (d *Delivery) find(l letter, a relay.Attempt) diagnosis.Finding {
-	if a.Outcome == relay.Accepted {
+	if a.Outcome == relay.Accepted || a.Server == "" {
 		return diagnosis.Finding{}
 	}
 	server, _, err := net.SplitHostPort(a.Server)

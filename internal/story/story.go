@@ -166,8 +166,11 @@ func (r *reader) mail(m outbox.Message) diagnosis.Mail {
 	d := diagnosis.Mail{
 		ID: string(m.ID), Link: m.Link, State: diagnosis.State(m.State), Server: last.Server, QueuedAt: m.MadeAt, DueAt: m.MadeAt,
 		LastTryAt: last.At, NextTryAt: m.NextTryAt, AcceptedAt: m.AcceptedAt, UnderWay: r.underWay[m.ID],
-		Class: diagnosis.Class(last.Class), Hard: last.Hard, Reply: last.Reply, UnknownOutcome: last.Outcome == "unknown",
+		Class: diagnosis.Class(last.Class), Hard: last.Hard, UnknownOutcome: last.Outcome == "unknown",
 		Ours: last.Server != "" && last.Class != "" && (last.Code < 400 || last.Stage != relay.StageRcpt && last.Stage != relay.StageData),
+	}
+	if last.Server != "" { // else it is what we wrote down ourselves
+		d.Reply = last.Reply
 	}
 	if !m.NextTryAt.IsZero() {
 		d.DueAt = m.NextTryAt

@@ -44,9 +44,9 @@ type diagnosed struct {
 // diagnose says of each of these users how the newest recovery stands. For one
 // alone it also looks whether somebody asked with another address.
 func (m *UserManager) diagnose(tx *db.Tx, env environment.Environment, users []user.User) (map[id.User]diagnosed, error) {
-	var servers story.Servers
-	if m.Servers != nil {
-		servers = m.Servers()
+	servers, err := m.Servers(tx)
+	if err != nil {
+		return nil, err
 	}
 	people := make([]story.Person, len(users))
 	for i, u := range users {

@@ -25,8 +25,8 @@ import (
 type UserManager struct {
 	DB     *db.DB
 	Hasher *password.Hasher
-	// Servers tells how the mail servers stand; nil where nobody knows.
-	Servers func() story.Servers
+	// Servers tells how the mail servers stand.
+	Servers func(tx *db.Tx) (story.Servers, error)
 }
 
 // within tells NotFound to an actor of another environment: what is there is

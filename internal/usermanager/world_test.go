@@ -20,6 +20,7 @@ import (
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/session"
+	"github.com/sparekey/sparekey/internal/story"
 	"github.com/sparekey/sparekey/internal/testkit/database"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
@@ -51,7 +52,10 @@ func newWorld(t *testing.T, engine string) *world {
 	d := database.Open(t, engine, clock)
 	_, err := keyring.Open(t.Context(), d, filepath.Join(t.TempDir(), "key"))
 	require.NoError(t, err)
-	w.UserManager = &usermanager.UserManager{DB: d, Hasher: password.NewHasher(password.Options{Memory: 64, Time: 1})}
+	w.UserManager = &usermanager.UserManager{
+		DB: d, Hasher: password.NewHasher(password.Options{Memory: 64, Time: 1}),
+		Servers: func(*db.Tx) (story.Servers, error) { return story.Servers{}, nil },
+	}
 	w.update(func(tx *db.Tx) (err error) {
 		if w.env, err = environment.Create(tx, "acme", "Acme"); err != nil {
 			return err

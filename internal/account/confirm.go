@@ -69,7 +69,7 @@ func judge(l token.Link, u user.User, now time.Time) (Confirmation, error) {
 	case u.State == user.Deactivated:
 		return c, &token.Unusable{Verdict: token.Cancelled, Why: token.Deactivated}
 	case u.PendingEmail == "" || u.PendingEmail != l.Detail:
-		return c, &token.Unusable{Verdict: token.Cancelled, Why: "replaced by a later change"}
+		return c, &token.Unusable{Verdict: token.Cancelled, Why: token.LaterChange}
 	}
 	return c, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/alarm"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/dsn"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
@@ -59,10 +60,10 @@ type Alarm struct {
 	Slug string
 }
 
-// Count is how many there are of something.
+// Count is how much of a kind came back.
 type Count struct {
-	Kind string `db:"kind"`
-	N    int    `db:"n"`
+	Kind dsn.Kind `db:"kind"`
+	N    int      `db:"n"`
 }
 
 // Environment is one client's world from outside.

@@ -34,6 +34,7 @@ const (
 	PasswordReset = "password reset"
 	PasswordSet   = "password changed"
 	RoleChanged   = "role changed"
+	EmailChanged  = "e-mail address changed"
 	Deactivated   = "deactivated"
 	NotMe         = "this was not me"
 	Expired       = "expired" // never stored: told by Resume

@@ -31,7 +31,7 @@ type Token struct {
 	Fresh      bool           // just made by Open: it has no links yet
 }
 
-// Why a token was revoked; people read these.
+// Why a token was revoked, or a link ended; people read these.
 const (
 	PasswordSet    = "a password was set"
 	EmailChanged   = "the e-mail address changed"
@@ -39,6 +39,7 @@ const (
 	Deactivated    = "the account was deactivated"
 	NotMe          = "somebody said “This wasn't me”"
 	ByAdmin        = "an administrator cancelled it"
+	LaterChange    = "replaced by a later change" // of the address to confirm
 	AdminLostRight = "the administrator who made it may no longer do so"
 )
 

@@ -14,7 +14,7 @@ import (
 // for it: it takes the place of one asked for before, whose link ends. The mails
 // that follow are notice.AddressChange.
 func AskForAddress(tx *db.Tx, env id.Environment, actor access.Actor, u User, next address.Address) error {
-	if err := token.EndNotices(tx, env, u.ID, secret.Confirm, "replaced by a later change"); err != nil {
+	if err := token.EndNotices(tx, env, u.ID, secret.Confirm, token.LaterChange); err != nil {
 		return err
 	}
 	if err := SetPendingEmail(tx, env, u, next.Mail); err != nil {

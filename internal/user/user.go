@@ -283,7 +283,7 @@ func SetEmail(tx *db.Tx, env id.Environment, u User, a address.Address) (int, er
 	if err := rememberAddress(tx, env, u, a.Key); err != nil {
 		return 0, err
 	}
-	return loseAccess(tx, env, u, "", token.EmailChanged, "e-mail address changed")
+	return loseAccess(tx, env, u, "", token.EmailChanged, session.EmailChanged)
 }
 
 // rememberAddress keeps the address a user had until now: people go on typing

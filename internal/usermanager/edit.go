@@ -49,7 +49,7 @@ func IdentityLocked(env environment.Environment) string {
 func (m *UserManager) Edit(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User, c Change) (Edited, error) {
 	var e Edited
 	err := m.DB.Update(ctx, func(tx *db.Tx) error {
-		u, err := lockFor(tx, actor, env, userID, access.EditUser)
+		u, err := user.LockFor(tx, actor, env.ID, userID, access.EditUser)
 		if err != nil {
 			return err
 		}

@@ -100,7 +100,7 @@ func forgetRequests(tx *db.Tx, env environment.Environment, u user.User) error {
 func (m *UserManager) change(ctx context.Context, actor access.Actor, env environment.Environment, userID id.User, action access.Action, fn func(*db.Tx, user.User) error) (user.User, error) {
 	var u user.User
 	err := m.DB.Update(ctx, func(tx *db.Tx) (err error) {
-		if u, err = lockFor(tx, actor, env, userID, action); err != nil {
+		if u, err = user.LockFor(tx, actor, env.ID, userID, action); err != nil {
 			return err
 		}
 		return fn(tx, u)

@@ -14,7 +14,6 @@ import (
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
-	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/notice"
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/story"
@@ -44,19 +43,6 @@ func may(actor access.Actor, env environment.Environment, action access.Action) 
 		return err
 	}
 	return access.Check(actor, env.ID, action)
-}
-
-// lockFor locks a user that the actor wants to act on. Permission is checked on
-// the locked row: a role may just have changed.
-func lockFor(tx *db.Tx, actor access.Actor, env environment.Environment, userID id.User, action access.Action) (user.User, error) {
-	if err := within(actor, env); err != nil {
-		return user.User{}, err
-	}
-	u, err := user.Lock(tx, env.ID, userID)
-	if err != nil {
-		return u, err
-	}
-	return u, access.CheckOn(actor, env.ID, action, u.Target())
 }
 
 func to(u user.User) notice.To { return notice.To{User: u.ID, Name: u.Name, Email: u.Email} }

@@ -8,6 +8,7 @@ import (
 	"github.com/sparekey/sparekey/internal/alarm"
 	"github.com/sparekey/sparekey/internal/console"
 	"github.com/sparekey/sparekey/internal/doctor"
+	"github.com/sparekey/sparekey/internal/dsn"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/help"
 	"github.com/sparekey/sparekey/internal/id"
@@ -33,7 +34,7 @@ func (d *Door) showConsole(v *visit) error {
 	}
 	page.Queue = queueFacts(o.Waiting)
 	for _, c := range o.Returned {
-		page.Returned = append(page.Returned, templates.Fact{Name: returnedWords(c.Kind), Value: itoa(c.N)})
+		page.Returned = append(page.Returned, templates.Fact{Name: returnedWords[c.Kind], Value: itoa(c.N)})
 	}
 	return v.show(http.StatusOK, templates.ConsolePage(page))
 }
@@ -117,14 +118,8 @@ func canaryCard(c console.Canary) templates.CanaryCard {
 	return card
 }
 
-func returnedWords(kind string) string {
-	words := map[string]string{
-		"bounce": "Bounced", "delay": "Delayed", "complaint": "Reported as spam", "delivered": "Reported as delivered", "auto-reply": "Automatic answers",
-	}
-	if w := words[kind]; w != "" {
-		return w
-	}
-	return kind
+var returnedWords = map[dsn.Kind]string{
+	dsn.Bounce: "Bounced", dsn.Delay: "Delayed", dsn.Complaint: "Reported as spam", dsn.Delivered: "Reported as delivered", dsn.AutoReply: "Automatic answers",
 }
 
 func environmentRows(all []console.Environment) []templates.EnvironmentRow {

@@ -118,6 +118,17 @@ func TestUserShowKeepsItsShape(t *testing.T) {
 	require.NotContains(t, shown, "argon2")
 }
 
+// TestUserShowSaysWhyNoMailArrives in the words of the pages.
+func TestUserShowSaysWhyNoMailArrives(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	o.do("", "environment", "create", "acme", "--name", "Acme")
+	o.do("", "user", "create", "--environment", "acme", "--email", "jane@acme.example", "--name", "Jane Doe")
+	shown := o.do("", "user", "show", "--environment", "acme", "--email", "jane@acme.example")
+	require.Contains(t, shown, "No mail server is set up, so no mail can be sent.")
+	require.Contains(t, shown, "Give a link by phone")
+}
+
 // shape gives what a command prints with the values replaced by their kinds.
 func (o operator) shape(args ...string) string {
 	o.t.Helper()

@@ -54,6 +54,12 @@ func showUser(t *terminal, u usermanager.Shown) error {
 		{"Reset token", token},
 		{"Id", string(u.ID)},
 	}
+	if u.Mail.Sentence != nil {
+		facts = append(facts, [2]string{"Mail", *u.Mail.Sentence})
+	}
+	if u.Mail.Action != nil {
+		facts = append(facts, [2]string{"Next step", *u.Mail.Action})
+	}
 	if err := t.facts(facts); err != nil {
 		return err
 	}

@@ -54,7 +54,6 @@ type querier interface {
 
 // Dialect holds the few SQL fragments that differ.
 type Dialect struct {
-	Name string
 	// ForUpdate ends a SELECT that locks its rows.
 	ForUpdate string
 	// SkipLocked does too, and passes over those that another transaction has locked.

@@ -92,7 +92,6 @@ func (e *postgresEngine) measure(ctx context.Context) error {
 
 func (e *postgresEngine) dialect() Dialect {
 	return Dialect{
-		Name:       "postgres",
 		ForUpdate:  " FOR UPDATE",
 		SkipLocked: " FOR UPDATE SKIP LOCKED",
 		MatchFrom:  "users u",

@@ -97,7 +97,6 @@ func explainOpen(path string, err error) error {
 
 func (e *sqliteEngine) dialect() Dialect {
 	return Dialect{
-		Name: "sqlite",
 		MatchFrom: `users_search f JOIN users_search_rows r ON r.rowid = f.rowid
 			JOIN users u ON u.environment_id = r.environment_id AND u.id = r.user_id`,
 		MatchWhere:   `f.users_search MATCH $2 AND u.environment_id = $1`,

@@ -92,15 +92,13 @@ func (d *Doctor) withAddresses(ctx context.Context, r *maildns.Resolver, s maild
 			continue
 		}
 		for _, a := range found {
-			if public(a) {
+			if maildns.Public(a) {
 				s.Addresses, s.Guessed = append(s.Addresses, a), true
 			}
 		}
 	}
 	return s
 }
-
-func public(a netip.Addr) bool { return a.IsGlobalUnicast() && !a.IsPrivate() }
 
 // signing gives the keys that sign for a domain; where there are none, the check
 // that says so.

@@ -199,7 +199,7 @@ func same(a, b string) bool {
 	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
 }
 
-// reachable tells whether the world could know an address: not loopback, not private.
-func reachable(a netip.Addr) bool {
+// Public tells whether the world could know an address: not loopback, not private.
+func Public(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate()
 }

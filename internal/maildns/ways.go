@@ -82,7 +82,7 @@ func Reverse(ctx context.Context, r *Resolver, s Sender) Check {
 	c := Check{Name: "reverse-dns", Title: "Reverse DNS"}
 	var public []netip.Addr
 	for _, a := range s.Addresses {
-		if reachable(a) {
+		if Public(a) {
 			public = append(public, a)
 		}
 	}

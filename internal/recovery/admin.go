@@ -119,16 +119,12 @@ func (r *Recovery) adminLink(tx *db.Tx, actor access.Actor, env environment.Envi
 	if err != nil {
 		return token.Link{}, err
 	}
-	ends := time.Time{}
 	for _, l := range live.Links {
 		if l.Channel == token.Admin && l.MadeBy == actor.ID() {
 			return l, audit.Record(tx, env.ID, audit.Event{Kind: audit.LinkShown, User: u.ID, Actor: actor})
 		}
-		if l.EndsAt.After(ends) {
-			ends = l.EndsAt
-		}
 	}
-	t := live.Token
+	t, ends := live.Token, live.Expires()
 	switch {
 	case ok:
 	case !mint:

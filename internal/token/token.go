@@ -168,8 +168,8 @@ func ByID(tx *db.Tx, env id.Environment, token id.Token) (Token, error) {
 	return db.One[Token](tx, "SELECT "+tokenColumns+" FROM tokens WHERE environment_id = $1 AND id = $2", env, token)
 }
 
-// Links gives the links of a token, newest first.
-func Links(tx *db.Tx, env id.Environment, token id.Token) ([]Link, error) {
+// links gives the links of a token, newest first.
+func links(tx *db.Tx, env id.Environment, token id.Token) ([]Link, error) {
 	return db.All[Link](tx, "SELECT "+linkColumns+fromLinks+" WHERE l.environment_id = $1 AND l.token_id = $2 ORDER BY l.made_at DESC, l.id DESC",
 		env, token)
 }
@@ -210,7 +210,7 @@ func Live(tx *db.Tx, env id.Environment, user id.User) (t LiveToken, ok bool, er
 	if err != nil {
 		return t, false, err
 	}
-	all, err := Links(tx, env, t.ID)
+	all, err := links(tx, env, t.ID)
 	for _, l := range all {
 		if l.Travelling() && Judge(t.Token, l, tx.Now()) == Works {
 			t.Links = append(t.Links, l)

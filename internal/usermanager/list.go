@@ -20,10 +20,10 @@ import (
 // Page is one page of the list.
 type Page struct {
 	Rows      []Row
-	Next      *user.Place // where the next page begins; nil at the end
-	Approvals []Approval  // for a Client Admin on the first page: questions to answer
-	Asking    *Asking     // the one whose case number was searched for
-	Unmatched []Unmatched // for a Client Admin on the first page, without words to search or where nobody is found: the newest that fit the words
+	Next      *user.Place   // where the next page begins; nil at the end
+	Approvals []Approval    // for a Client Admin on the first page: questions to answer
+	Asking    *Asking       // the one whose case number was searched for
+	Unmatched UnmatchedPage // for a Client Admin on the first page, without words to search or where nobody is found: the newest few that fit the words
 }
 
 // Row is one user in the list.
@@ -58,9 +58,6 @@ const (
 	pageSize   = 50
 	mostOfPage = 200
 )
-
-// recentUnmatched is how many requests that matched nobody stand beside the list.
-const recentUnmatched = 5
 
 // List gives a page of users in the order of their names; f.Limit 0 stands for 50.
 func (m *UserManager) List(ctx context.Context, actor access.Actor, env environment.Environment, f user.Filter) (Page, error) {
@@ -102,7 +99,7 @@ func (m *UserManager) List(ctx context.Context, actor access.Actor, env environm
 				return err
 			}
 			if strings.TrimSpace(f.Words) == "" || len(p.Rows) == 0 {
-				p.Unmatched, err = unmatched(tx, actor, env.ID, f.Words, recentUnmatched)
+				p.Unmatched, err = unmatched(tx, actor, env.ID, f.Words, "", recentUnmatched)
 			}
 		}
 		return err

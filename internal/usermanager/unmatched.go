@@ -3,6 +3,7 @@ package usermanager
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,12 +26,36 @@ type Unmatched struct {
 	Guess   *Guess    // who was probably meant; nil if nobody comes near, or the actor does
 }
 
-// Unmatched addresses are kept for 30 days; of an environment's at most 1,000,
-// a look goes through the newest.
+// Unmatched addresses are kept for 30 days; of an environment's at most 1,000.
+// To guess who was meant takes a while, so that a page holds few.
 const (
-	keepUnmatched = 30 * 24 * time.Hour
-	mostUnmatched = 200
+	keepUnmatched   = 30 * 24 * time.Hour
+	mostUnmatched   = 1000
+	recentUnmatched = 5 // beside the list of users
+	pageOfUnmatched = 20
 )
+
+// UnmatchedPage is a page of such addresses: the newest come first, and within the
+// page those with a guess.
+type UnmatchedPage struct {
+	Rows []Unmatched
+	All  int    // how many there are on all pages
+	Next string // the Key after which the next page begins; "" at the end
+}
+
+// UnmatchedAfter gives the page after the address with this key, from the start
+// if there is none. Each address contains all the words.
+func (m *UserManager) UnmatchedAfter(ctx context.Context, actor access.Actor, env environment.Environment, words, after string) (UnmatchedPage, error) {
+	if err := may(actor, env, access.SeeUnmatched); err != nil {
+		return UnmatchedPage{}, err
+	}
+	var page UnmatchedPage
+	err := m.DB.View(ctx, func(tx *db.Tx) (err error) {
+		page, err = unmatched(tx, actor, env.ID, words, after, pageOfUnmatched)
+		return err
+	})
+	return page, err
+}
 
 // FindUnmatched tells whether a request is still in the list; NotFound if not.
 func (m *UserManager) FindUnmatched(ctx context.Context, actor access.Actor, env environment.Environment, key string) error {
@@ -49,40 +74,47 @@ func (m *UserManager) FindUnmatched(ctx context.Context, actor access.Actor, env
 
 func errNotInList() error { return fault.New(fault.NotFound, "This request is no longer in the list.") }
 
-// unmatched gives those of the newest whose address contains all the words.
-func unmatched(tx *db.Tx, actor access.Actor, env id.Environment, words string, limit int) ([]Unmatched, error) {
-	newest, err := db.All[Unmatched](tx, `SELECT address_key, address, asked, first_at, last_at FROM unmatched
+func unmatched(tx *db.Tx, actor access.Actor, env id.Environment, words, after string, limit int) (UnmatchedPage, error) {
+	all, err := db.All[Unmatched](tx, `SELECT address_key, address, asked, first_at, last_at FROM unmatched
 		WHERE environment_id = $1 AND last_at > $2 ORDER BY last_at DESC, address_key LIMIT $3`, env, tx.Now().Add(-keepUnmatched), mostUnmatched)
 	if err != nil {
-		return nil, err
+		return UnmatchedPage{}, err
 	}
-	var all []Unmatched
-	for _, u := range newest {
-		if len(all) == limit {
-			break
-		}
-		if !containsAll(address.Fold(u.Address), strings.Fields(address.Fold(words))) {
-			continue
-		}
-		if u.Guess, err = guess(tx, actor, env, u.Key); err != nil {
-			return nil, err
-		}
-		all = append(all, u)
+	wanted := strings.Fields(address.Fold(words))
+	all = slices.DeleteFunc(all, func(u Unmatched) bool { return !containsAll(address.Fold(u.Address), wanted) })
+	from := 1 + slices.IndexFunc(all, func(u Unmatched) bool { return u.Key == after })
+	to := min(from+limit, len(all))
+	p := UnmatchedPage{Rows: all[from:to], All: len(all)}
+	if to < len(all) {
+		p.Next = all[to-1].Key
 	}
-	return all, nil
+	for i := range p.Rows {
+		if p.Rows[i].Guess, err = guess(tx, actor, env, p.Rows[i].Key); err != nil {
+			return UnmatchedPage{}, err
+		}
+	}
+	slices.SortStableFunc(p.Rows, func(a, b Unmatched) int { return unlikely(a) - unlikely(b) })
+	return p, nil
+}
+
+func unlikely(u Unmatched) int {
+	if u.Guess == nil {
+		return 1
+	}
+	return 0
 }
 
 // unmatchedOf gives the entry of one asking, whether or not it still stands in the list.
-func unmatchedOf(tx *db.Tx, actor access.Actor, env id.Environment, a Asking) ([]Unmatched, error) {
+func unmatchedOf(tx *db.Tx, actor access.Actor, env id.Environment, a Asking) (UnmatchedPage, error) {
 	u, err := db.One[Unmatched](tx, "SELECT address_key, address, asked, first_at, last_at FROM unmatched WHERE environment_id = $1 AND address_key = $2", env, a.AddressKey)
 	if errors.Is(err, db.ErrNone) {
 		u, err = Unmatched{Key: a.AddressKey, Address: a.Address, Asked: 1, FirstAt: a.MadeAt, LastAt: a.MadeAt}, nil
 	}
 	if err != nil {
-		return nil, err
+		return UnmatchedPage{}, err
 	}
 	u.Guess, err = guess(tx, actor, env, u.Key)
-	return []Unmatched{u}, err
+	return UnmatchedPage{Rows: []Unmatched{u}, All: 1}, err
 }
 
 func containsAll(text string, words []string) bool {

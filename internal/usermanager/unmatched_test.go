@@ -3,6 +3,7 @@ package usermanager_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -69,15 +70,63 @@ func TestWhoWasProbablyMeant(t *testing.T) {
 			w.asked(typed)
 			p, err := w.List(t.Context(), w.admin, w.env, user.Filter{})
 			require.NoError(t, err)
-			all := p.Unmatched
-			require.NotEmpty(t, all)
-			require.Equal(t, typed, all[0].Address)
-			got := ""
-			if g := all[0].Guess; g != nil {
-				got = g.Name + ": " + g.Why
-			}
-			require.Equal(t, want, got, typed)
+			require.Contains(t, whoWasMeant(p.Unmatched), typed)
+			require.Equal(t, want, whoWasMeant(p.Unmatched)[typed], typed)
 		}
+	})
+}
+
+// whoWasMeant gives the guess for each address shown, in words.
+func whoWasMeant(p usermanager.UnmatchedPage) map[string]string {
+	all := map[string]string{}
+	for _, u := range p.Rows {
+		all[u.Address] = ""
+		if g := u.Guess; g != nil {
+			all[u.Address] = g.Name + ": " + g.Why
+		}
+	}
+	return all
+}
+
+func TestAllThatMatchedNobodyCanBeSeen(t *testing.T) {
+	eachDB(t, func(t *testing.T, w *world) {
+		w.asked("jane@acme.exampel")
+		for i := range 41 {
+			w.asked(fmt.Sprintf("stranger%d@elsewhere.example", i))
+		}
+		likely := w.asked("ada@acme.exampel")
+		for i := range 3 {
+			w.asked(fmt.Sprintf("nobody%d@elsewhere.example", i))
+		}
+		boss := w.actor(w.add("bea@acme.example", "Bea Boss", access.ClientAdmin, user.Active))
+		list, err := w.List(t.Context(), boss, w.env, user.Filter{})
+		require.NoError(t, err)
+		require.Len(t, list.Unmatched.Rows, 5)
+		require.Equal(t, 46, list.Unmatched.All)
+		require.Equal(t, likely, list.Unmatched.Rows[0].Key, "of the newest the likely one first")
+
+		seen, after := []string{}, ""
+		for range 3 {
+			p, err := w.UnmatchedAfter(t.Context(), boss, w.env, "", after)
+			require.NoError(t, err)
+			require.Equal(t, 46, p.All)
+			for _, u := range p.Rows {
+				seen = append(seen, u.Key)
+			}
+			after = p.Next
+		}
+		require.Empty(t, after)
+		require.Len(t, seen, 46)
+		slices.Sort(seen)
+		require.Len(t, slices.Compact(seen), 46, "each once")
+
+		p, err := w.UnmatchedAfter(t.Context(), w.admin, w.env, "JANE exampel", "who is gone from the list")
+		require.NoError(t, err)
+		require.Len(t, p.Rows, 1)
+		_, err = w.UnmatchedAfter(t.Context(), w.helpdesk, w.env, "", "")
+		w.denied(err)
+		_, err = w.UnmatchedAfter(t.Context(), w.stranger, w.env, "", "")
+		w.notFound(err)
 	})
 }
 
@@ -96,7 +145,7 @@ func TestUnmatchedIsForClientAdmins(t *testing.T) {
 		shown := func(actor access.Actor, f user.Filter) []usermanager.Unmatched {
 			p, err := w.List(t.Context(), actor, w.env, f)
 			require.NoError(t, err)
-			return p.Unmatched
+			return p.Unmatched.Rows
 		}
 		require.Len(t, shown(w.admin, user.Filter{}), 2, "not the one of last month")
 		require.Len(t, shown(w.admin, user.Filter{Words: " ", Role: access.Member}), 2, "no words")

@@ -225,7 +225,7 @@ func (v *visit) toLogin() error {
 	next := v.r.URL.RequestURI()
 	info := endedInfo(v.ended)
 	if v.r.Method != http.MethodGet {
-		next = v.safeNext(strings.TrimSuffix(strings.TrimSuffix(v.r.URL.Path, "/unmatched"), "/approvals"))
+		next = v.safeNext(strings.TrimSuffix(v.r.URL.Path, "/approvals"))
 		if info == "" {
 			info = templates.InfoSessionClosed // what was sent is not done, and says so
 		}

@@ -114,6 +114,7 @@ var theWalk = map[string][]step{
 	"GET /{environment}/users":                             {{want: answers{toLogin, 403, 200, 200}}},
 	"GET /{environment}/users/new":                         {{want: answers{toLogin, 403, 403, 200}}},
 	"POST /{environment}/users/new":                        {{form: fields("email", "new@acme.example", "name", "New", "role", "member", "invite", "yes"), want: answers{toLogin, 403, 403, 303}}},
+	"GET /{environment}/users/unmatched":                   {{want: answers{toLogin, 403, 403, 200}}},
 	"POST /{environment}/users/unmatched": {
 		{form: fields("do", "ignore", "request", "typo@acme.example"), want: answers{toLogin, 403, 403, 303}},
 		{form: fields("do", "send", "request", "jne@acme.example"), want: answers{toLogin, 403, 403, 404}},

@@ -57,6 +57,7 @@ func Routes() []Route {
 		{http.MethodGet, "/{environment}/users/new", SignedIn, false, (*Door).showUserCreate},
 		{http.MethodPost, "/{environment}/users/new", SignedIn, false, (*Door).submitUserCreate},
 		{http.MethodPost, "/{environment}/users/approvals", SignedIn, false, (*Door).submitApproval},
+		{http.MethodGet, "/{environment}/users/unmatched", SignedIn, false, (*Door).showUnmatched},
 		{http.MethodPost, "/{environment}/users/unmatched", SignedIn, false, (*Door).submitUnmatched},
 		{http.MethodGet, "/{environment}/users/{id}", SignedIn, false, (*Door).showUser},
 		{http.MethodGet, "/{environment}/users/{id}/live", SignedIn, false, (*Door).watchUser},

@@ -5,7 +5,6 @@ import (
 	"net/url"
 
 	"github.com/sparekey/sparekey/internal/access"
-	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/secret"
@@ -26,6 +25,10 @@ func (d *Door) showUserManager(v *visit) error {
 		f.State = state
 	}
 	list, err := d.UserManager.List(v.ctx(), v.actor(), v.env, f)
+	if err == nil && len(list.Rows) == 0 && f.After != (user.Place{}) { // no page is there, or no more
+		f.After = user.Place{}
+		list, err = d.UserManager.List(v.ctx(), v.actor(), v.env, f)
+	}
 	if err != nil {
 		return err
 	}
@@ -40,7 +43,7 @@ func (d *Door) showUserManager(v *visit) error {
 func (v *visit) userManager(f user.Filter, list usermanager.Page) templates.UserManager {
 	page := templates.UserManager{
 		Page: v.page(), Query: f.Words, Role: string(f.Role), State: string(f.State),
-		ApprovalsAction: v.at("users", "approvals"), CanCreate: access.May(v.actor(), v.env.ID, access.CreateUser), UnmatchedAction: v.at("users", "unmatched"),
+		ApprovalsAction: v.at("users", "approvals"), CanCreate: access.May(v.actor(), v.env.ID, access.CreateUser),
 	}
 	page.Nav.Current = "users"
 	for _, r := range list.Rows {
@@ -69,18 +72,11 @@ func (v *visit) userManager(f user.Filter, list usermanager.Page) templates.User
 	if list.Asking != nil {
 		page.Asking = templates.Asking{Case: list.Asking.Case, Address: list.Asking.Address, At: list.Asking.MadeAt, Somebody: len(list.Rows) > 0}
 	}
-	for _, u := range list.Unmatched {
-		page.Unmatched = append(page.Unmatched, unmatchedRow(u))
+	page.Unmatched = v.unmatched(list.Unmatched)
+	if list.Unmatched.All > len(list.Unmatched.Rows) {
+		page.Unmatched.AllURL = v.unmatchedURL(f.Words, "")
 	}
 	return page
-}
-
-func unmatchedRow(u usermanager.Unmatched) templates.UnmatchedRow {
-	row := templates.UnmatchedRow{ID: u.Key, Address: u.Address, LastAt: u.LastAt, Count: u.Asked}
-	if u.Guess != nil {
-		row.Guess = templates.Guess{UserID: string(u.Guess.User), Name: u.Guess.Name, Email: u.Guess.Email, Why: u.Guess.Why}
-	}
-	return row
 }
 
 func (v *visit) row(r usermanager.Row) templates.UserRow {
@@ -150,47 +146,4 @@ func (d *Door) submitApproval(v *visit) error {
 	}
 	v.flash(flash{Words: words})
 	return v.redirect(v.at("users"))
-}
-
-// submitUnmatched sends a link to the user who was probably meant, or forgets
-// the request.
-func (d *Door) submitUnmatched(v *visit) error {
-	key := v.form.Get("request")
-	switch v.form.Get("do") {
-	case "ignore":
-		if err := d.UserManager.IgnoreUnmatched(v.ctx(), v.actor(), v.env, key); err != nil {
-			return err
-		}
-		v.flash(flash{Words: "The request is taken off the list."})
-		return v.redirect(v.at("users"))
-	case "send":
-		return d.sendToGuess(v, key)
-	default:
-		return errMalformed
-	}
-}
-
-// sendToGuess sends to the user whom the page showed, whoever comes nearest by now.
-func (d *Door) sendToGuess(v *visit, key string) error {
-	err := d.UserManager.FindUnmatched(v.ctx(), v.actor(), v.env, key)
-	if fault.Is(err, fault.NotFound) {
-		v.flash(flash{Words: "This request is no longer in the list."})
-		return v.redirect(v.at("users"))
-	}
-	if err != nil {
-		return err
-	}
-	meant := v.form.Get("user")
-	if !id.Valid(meant) {
-		return user.ErrNone
-	}
-	sent, err := d.Recovery.SendResetLink(v.ctx(), v.actor(), v.env, id.User(meant))
-	if err != nil {
-		return err
-	}
-	if err := d.UserManager.SettleUnmatched(v.ctx(), v.actor(), v.env, key, sent.User.ID); err != nil {
-		return err
-	}
-	v.flash(flash{Words: onItsWay("A password reset link", sent)})
-	return v.redirect(v.at("users", string(sent.User.ID)))
 }

@@ -272,6 +272,46 @@ func TestWhatMatchedNobodyIsShownToClientAdmins(t *testing.T) {
 	})
 }
 
+func TestWhatMatchedNobodyHasAPageOfItsOwn(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		askAndResolve(w, "jane@acme.exampel")
+		for i := range 6 {
+			askAndResolve(w, fmt.Sprintf("stranger%d@elsewhere.example", i))
+			w.Clock.Advance(time.Second)
+		}
+		b := signedInAdmin(w)
+		list := b.Get("/acme/users")
+		require.NotContains(t, list.Text(), "jane@acme.exampel")
+		require.Contains(t, list.Text(), "These are the newest 5. 2 more")
+		all := list.Follow("2 more")
+		require.Equal(t, "Asked for and matched nobody", all.Heading())
+		require.Contains(t, all.Text(), "7 addresses")
+		rest := all.Press("Ignore stranger3@elsewhere.example")
+		require.Equal(t, "/acme/users/unmatched", rest.URL.Path)
+		require.Contains(t, rest.Text(), "6 addresses")
+		require.NotContains(t, rest.Text(), "stranger3")
+		require.Equal(t, "/acme/users/"+string(w.Jane.ID), rest.Press("Send to jane@acme.example").URL.Path)
+		require.Contains(t, b.Get("/acme/users/unmatched?q=er4").Text(), "1 address with “er4”")
+		require.Contains(t, b.Get("/acme/users").Text(), "matched nobody")
+		require.NotContains(t, b.Get("/acme/users").Text(), "These are the newest")
+	})
+}
+
+func TestAPlaceThatIsNoneIsTheStart(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		b := signedInAdmin(w)
+		for _, after := range []string{"garbage", "zzzz&id=1", "%F0%9F%94%91"} {
+			page := b.Get("/acme/users?after=" + after)
+			require.Equal(t, http.StatusOK, page.Status)
+			require.Equal(t, namesOf(b.Get("/acme/users")), namesOf(page), after)
+			require.False(t, page.Has("Back to the start"))
+		}
+		require.Contains(t, b.Get("/acme/users?q=nobody-like-this&after=garbage").Text(), "Nobody matches")
+	})
+}
+
 // TestAGuessIsOfferedOnlyWhereItWorks: an admin who mistyped the own address is
 // not offered a button that would be refused.
 func TestAGuessIsOfferedOnlyWhereItWorks(t *testing.T) {

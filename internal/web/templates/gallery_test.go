@@ -138,7 +138,7 @@ func TestHostileWordsStayWords(t *testing.T) {
 	user.Page, user.Name, user.Email, user.Diagnosis.Details, user.Diagnosis.URL = p, evil, evil, evil, "javascript:alert(1)"
 	user.Messages[0].Attempts[1].Conversation = evil
 	for _, page := range []templ.Component{
-		UserManagerPage(UserManager{Page: p, Query: evil, Rows: []UserRow{row}, Unmatched: []UnmatchedRow{{ID: evil, Address: evil, Guess: Guess{evil, evil, evil, evil}}}, UnmatchedAction: "/x", NextURL: "javascript:alert(1)"}),
+		UserManagerPage(UserManager{Page: p, Query: evil, Rows: []UserRow{row}, Unmatched: Unmatched{Rows: []UnmatchedRow{{ID: evil, Address: evil, Guess: Guess{evil, evil, evil, evil}}}, All: 9, AllURL: "javascript:alert(1)", Action: "/x"}, NextURL: "javascript:alert(1)"}),
 		UserPagePage(user),
 		LoginPage(Login{Page: p, Email: evil, Next: evil, HelpLine: evil}),
 		CheckYourMailPage(CheckYourMail{Page: p, Email: evil, Case: evil}),

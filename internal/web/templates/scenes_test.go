@@ -124,22 +124,24 @@ func people() []UserRow {
 }
 
 func managerScenes() []scene {
-	full := UserManager{Page: admin("users"), Query: "jan", Rows: people(), CanCreate: true, UnmatchedAction: "/acme/users/unmatched", NextURL: "/acme/users?after=x", Unmatched: []UnmatchedRow{
+	full := UserManager{Page: admin("users"), Query: "jan", Rows: people(), CanCreate: true, NextURL: "/acme/users?after=x", Unmatched: Unmatched{Action: "/acme/users/unmatched", All: 9, AllURL: "/acme/users/unmatched", Rows: []UnmatchedRow{
 		{ID: "r1", Address: "jnae@acme.example", LastAt: ago(time.Minute), Count: 3, Guess: Guess{"u1", "Jane Doe", "jane@acme.example", "two letters swapped"}},
 		{ID: "r2", Address: "sales@elsewhere.example", LastAt: ago(5 * time.Hour), Count: 1},
-	}}
+	}}}
 	asked := full
-	asked.Query, asked.Unmatched, asked.ApprovalsAction = "", nil, "/acme/users/approvals"
+	asked.Query, asked.Unmatched, asked.ApprovalsAction = "", Unmatched{}, "/acme/users/approvals"
 	asked.Approvals = []ApprovalRow{
 		{ID: "a1", UserID: "u7", UserName: "Bert Boss", AskedBy: "Cleo Chief", AskedAt: ago(4 * time.Minute)},
 		{ID: "a2", UserID: "u8", UserName: "Dora Director", AskedBy: "Janina Wiśniewska-Zimmermann of Accounting", AskedAt: ago(5 * time.Hour)},
 	}
 	flash := full
-	flash.Flash, flash.Query, flash.NextURL, flash.Unmatched = "The reset token of Jane Doe is cancelled. Its 2 links no longer work.", "", "", nil
+	flash.Flash, flash.Query, flash.NextURL, flash.Unmatched = "The reset token of Jane Doe is cancelled. Its 2 links no longer work.", "", "", Unmatched{}
 	none := UserManager{Page: admin("users"), Query: "jnae", CanCreate: true}
 	words := []string{"User Manager", "Search users", "Search", "Action for Jane Doe", "Reset Password", "Go"}
 	return []scene{
-		{"users", UserManagerPage(full), append(words, "Next 50", "Send to jane@acme.example", "3 times, last")},
+		{"users", UserManagerPage(full), append(words, "Next 50", "Send to jane@acme.example", "3 times, last", "These are the newest 2.", "7 more")},
+		{"unmatched", UnmatchedScreen(UnmatchedPage{Page: admin("users"), UsersURL: "/acme/users", NextURL: "/acme/users/unmatched?after=x", Unmatched: full.Unmatched}), []string{"2 of 9 addresses", "Older ones"}},
+		{"unmatched-none", UnmatchedScreen(UnmatchedPage{Page: admin("users"), UsersURL: "/acme/users"}), []string{"Nobody asked in vain"}},
 		{"users-asked", UserManagerPage(asked), append(words, "Your agreement is asked for", "Agree", "Decline")},
 		{"users-flash", UserManagerPage(flash), words},
 		{"users-none", UserManagerPage(none), []string{"Nobody matches “jnae”"}},

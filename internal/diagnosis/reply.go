@@ -28,7 +28,7 @@ func Reply(h Heard) Finding {
 	}
 	in.prose = normal(text)
 	in.hosts = strings.ToLower("." + h.Server + ". ." + cmp.Or(h.Domain, domainOf(realAddress.FindString(text))) + ".")
-	f := Finding{Class: judge(in), Code: in.code, Enhanced: in.enhanced, Reply: showable(h.Text)}
+	f := Finding{Class: judge(in.asked(text)), Code: in.code, Enhanced: in.enhanced, Reply: showable(h.Text)}
 	f.Hard = isHard(f.Class, in)
 	switch f.Class {
 	case MailboxMoved:
@@ -40,13 +40,19 @@ func Reply(h Heard) Finding {
 	return f
 }
 
-func firstOf[T comparable](a, b T) T {
-	var zero T
-	if a == zero {
-		return b
+// asked gives what a server was told when it asked another about the recipient: that
+// is the reason, and what stands before it is only how Postfix words the asking.
+func (h heard) asked(text string) heard {
+	m := toldAnother.FindStringSubmatch(text)
+	if m == nil {
+		return h
 	}
-	return a
+	code, enhanced := codesIn(m[1])
+	h.code, h.enhanced, h.prose = cmp.Or(code, h.code), enhanced, normal(m[1])
+	return h
 }
+
+var toldAnother = regexp.MustCompile(`(?is)recipient address rejected: (?:undeliverable|unverified) address: *(\S.*)`)
 
 var (
 	codeStart  = regexp.MustCompile(`(?m)^\s*(?:smtp;\s*)?([2-5]\d\d)(?:[-\s#]|$)`)

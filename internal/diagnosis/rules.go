@@ -46,15 +46,22 @@ func (r rule) fits(h heard) bool {
 	return (len(r.words) == 0 || r.words.in(h)) && !r.unless.in(h)
 }
 
-// judge gives the first rule's class.
+// judge gives the first rule's class. Before the mail itself was sent nobody can have
+// read it: who speaks of spam then means whoever sends it.
 func judge(h heard) Class {
 	for _, r := range rules {
-		if r.fits(h) {
-			return r.class
+		if !r.fits(h) {
+			continue
 		}
+		if r.class == RefusedContent && slices.Contains(beforeTheMail, h.stage) {
+			return RefusedReputation
+		}
+		return r.class
 	}
 	return Unknown
 }
+
+var beforeTheMail = []string{"connect", "hello", "tls", "auth", "mail", "rcpt"}
 
 type condition func(heard) bool
 

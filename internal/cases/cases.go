@@ -37,10 +37,10 @@ func Open(tx *db.Tx, env id.Environment, user id.User, why Why) error {
 	return err
 }
 
-// Arrived takes a user out of the queue who stands there only because a mail
-// waited: one was taken.
-func Arrived(tx *db.Tx, env id.Environment, user id.User) error {
-	_, err := tx.Exec("DELETE FROM cases WHERE environment_id = $1 AND user_id = $2 AND why = $3", env, user, Waiting)
+// Arrived takes a user out of the queue who stands there for this reason only,
+// which has passed: a mail arrived.
+func Arrived(tx *db.Tx, env id.Environment, user id.User, why Why) error {
+	_, err := tx.Exec("DELETE FROM cases WHERE environment_id = $1 AND user_id = $2 AND why = $3", env, user, why)
 	return err
 }
 

@@ -76,5 +76,5 @@ func arrived(tx *db.Tx, env id.Environment, m outbox.Message) error {
 	if err != nil || waits {
 		return err
 	}
-	return cases.Arrived(tx, env, m.User)
+	return cases.Arrived(tx, env, m.User, cases.Waiting)
 }

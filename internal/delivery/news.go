@@ -89,6 +89,11 @@ func take(tx *db.Tx, env id.Environment, m outbox.Message, n news) (Verdict, err
 		}
 		return Replayed, err
 	}
+	if arrived := dsn.Kind(r.Kind) == dsn.Delivered || dsn.Kind(r.Kind) == dsn.AutoReply; arrived && m.AcceptedAt.IsZero() {
+		if err := outbox.Took(tx, env, m, r.At); err != nil {
+			return "", err
+		}
+	}
 	err = alarm.Notice(tx, alarm.Answer{Finding: n.forOperators(), Server: r.Reporter, Domain: domainOf(m.ToEmail), MadeAt: m.MadeAt})
 	if err != nil {
 		return Taken, err
@@ -125,10 +130,7 @@ func clipped(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxNam
 func heed(tx *db.Tx, env id.Environment, m outbox.Message, n news) error {
 	switch dsn.Kind(n.report.Kind) {
 	case dsn.Delivered:
-		if recovers, err := waitedFor(tx, env, m); err != nil || !recovers {
-			return err
-		}
-		return cases.Arrived(tx, env, m.User)
+		return delivered(tx, env, m)
 	case dsn.Complaint:
 		if err := stopMail(tx, env, m, n.found, n.provider); err != nil {
 			return err
@@ -153,6 +155,23 @@ func heed(tx *db.Tx, env id.Environment, m outbox.Message, n news) error {
 		return needsHelp(tx, env, m, cases.Bounced)
 	}
 	return nil
+}
+
+// delivered ends the waiting of a mail's reader, and of one whose mail came back
+// before and got there after all.
+func delivered(tx *db.Tx, env id.Environment, m outbox.Message) error {
+	recovers, err := waitedFor(tx, env, m)
+	if err != nil || !recovers {
+		return err
+	}
+	if err := cases.Arrived(tx, env, m.User, cases.Waiting); err != nil {
+		return err
+	}
+	back, err := outbox.CameBack(tx, env, m.User, tx.Now().Add(-believedFor))
+	if err != nil || back {
+		return err
+	}
+	return cases.Arrived(tx, env, m.User, cases.Bounced)
 }
 
 // opened tells whether a person opened a link of the mail, as far as is known by

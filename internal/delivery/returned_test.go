@@ -193,6 +193,31 @@ func TestWhatSaysNothingDoesNothing(t *testing.T) {
 	})
 }
 
+// TestADeliveryAfterASoftBounceIsTheTruth; after a hard one it is about a copy.
+func TestADeliveryAfterASoftBounceIsTheTruth(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		path := mailed(w, s)
+		arrived := report("delivered", "2.0.0", "jane@acme.example", "250 2.0.0 ok")
+		take(w, path, report("failed", "5.2.2", "jane@acme.example", fullBox))
+		require.Equal(t, cases.Bounced, standingOf(w, w.Jane).Case)
+		w.Clock.Advance(time.Second)
+		take(w, path, arrived)
+		require.Equal(t, standing{Reports: 2}, standingOf(w, w.Jane))
+		require.Equal(t, "delivered", told(w))
+		admin := w.Browser()
+		admin.SignIn(w.Admin.Email, testkit.Passphrase)
+		page := admin.Get("/acme/users/" + string(w.Jane.ID) + "?only=security").Body
+		require.NotContains(t, page, "Came back")
+		require.Contains(t, page, "Reported delivered")
+
+		path = mailed(w, s)
+		take(w, path, hardBounce())
+		w.Clock.Advance(time.Second)
+		take(w, path, arrived)
+		require.Equal(t, standing{"no-such-mailbox", cases.Bounced, 4}, standingOf(w, w.Jane))
+	})
+}
+
 func TestALateReportIsNotBelieved(t *testing.T) {
 	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
 		path := mailed(w, s)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/cases"
+	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/testkit"
 	"github.com/sparekey/sparekey/internal/usermanager"
@@ -139,6 +140,46 @@ func TestAnUnknownOutcomeGetsTime(t *testing.T) {
 		require.Len(t, mails, 2)
 		require.Equal(t, mails[0], mails[1])
 		require.Equal(t, s.paths()[0], s.paths()[1], "greylists key on the return path")
+	})
+}
+
+// TestAnUnknownOutcomeThatWasADelivery ends the trying: the mail is there.
+func TestAnUnknownOutcomeThatWasADelivery(t *testing.T) {
+	for name, c := range map[string]struct{ report, class string }{
+		"delivered": {report("delivered", "2.0.0", "jane@acme.example", "250 2.0.0 ok"), "delivered"}, "away": {outOfOffice, "auto-reply"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+				s.answer(".", always(hangUp))
+				askForJane(w)
+				until(w, "deferred", 1)
+				require.Equal(t, cases.Waiting, standingOf(w, w.Jane).Case)
+				s.answer(".", nil)
+				require.Equal(t, delivery.Taken, take(w, s.paths()[0], c.report).Verdict)
+				require.Equal(t, "sent", newest(w).State)
+				require.Equal(t, c.class, told(w))
+				require.Zero(t, count(w, "SELECT count(*) FROM jobs"))
+				later(w, time.Hour)
+				require.Len(t, s.mails(), 1)
+			})
+		})
+	}
+}
+
+// TestADeliveryDuringTheNextTryHasTheLastWord, whatever that try comes to.
+func TestADeliveryDuringTheNextTryHasTheLastWord(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		s.answer(".", always(hangUp))
+		askForJane(w)
+		until(w, "deferred", 1)
+		s.answer(".", func() string {
+			take(w, s.paths()[0], report("delivered", "2.0.0", "jane@acme.example", "250 2.0.0 ok"))
+			return "451 4.3.0 busy"
+		})
+		later(w, wait(w)+time.Second)
+		require.Len(t, until(w, "sent", 2).Attempts, 2)
+		require.Equal(t, "delivered", told(w))
+		require.Zero(t, count(w, "SELECT count(*) FROM jobs"))
 	})
 }
 

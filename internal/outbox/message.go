@@ -72,6 +72,17 @@ func Settle(tx *db.Tx, env id.Environment, m Message) error {
 	return err
 }
 
+// Took settles a message of which it was not known that a server took it, and
+// ends its job, also one that is under way.
+func Took(tx *db.Tx, env id.Environment, m Message, at time.Time) error {
+	m.State, m.AcceptedAt, m.SettledAt, m.NextTryAt = Sent, at, tx.Now(), time.Time{}
+	if err := Settle(tx, env, m); err != nil {
+		return err
+	}
+	_, err := tx.Exec("DELETE FROM jobs WHERE environment_id = $1 AND kind = $2 AND subject = $3", env, Send, m.ID)
+	return err
+}
+
 // Attempt is one conversation with one server about a message.
 type Attempt struct {
 	Message      id.Message `db:"message"`

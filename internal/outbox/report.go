@@ -60,6 +60,15 @@ func DelayedBehind(tx *db.Tx, env id.Environment, user id.User, since time.Time)
 	return n > 0, err
 }
 
+// CameBack tells whether a mail of the user's came back since a time, for good or
+// with no delivery after it, or was complained about.
+func CameBack(tx *db.Tx, env id.Environment, user id.User, since time.Time) (bool, error) {
+	n, err := db.One[int](tx, `SELECT count(*) FROM reports b WHERE b.environment_id = $1 AND b.user_id = $2 AND b.at > $3 AND b.kind IN ('bounce', 'complaint')
+		AND (b.hard OR b.kind = 'complaint' OR NOT EXISTS (SELECT 1 FROM reports d
+			WHERE d.environment_id = b.environment_id AND d.message = b.message AND d.kind = 'delivered' AND d.at >= b.at))`, env, user, since)
+	return n > 0, err
+}
+
 // A message with the environment it belongs to.
 type placed struct {
 	Environment id.Environment `db:"environment_id"`

@@ -2,11 +2,13 @@ package usermanager
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/dsn"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
@@ -62,6 +64,30 @@ type Message struct {
 	link       string
 	Attempts   []outbox.Attempt
 	Reports    []outbox.Report // what came back, oldest first
+}
+
+// CameBack gives the report that the mail came back or was called spam; false if
+// none did, or a delivery followed. Hard ones count for more.
+func (m Message) CameBack() (outbox.Report, bool) {
+	var worst outbox.Report
+	for _, r := range m.Reports {
+		switch dsn.Kind(r.Kind) {
+		case dsn.Bounce, dsn.Complaint:
+			if r.Hard || !worst.Hard {
+				worst = r
+			}
+		case dsn.Delivered:
+			if !worst.Hard && worst.Kind != string(dsn.Complaint) {
+				worst = outbox.Report{}
+			}
+		}
+	}
+	return worst, worst.Kind != ""
+}
+
+// Arrived tells whether a server reported the delivery.
+func (m Message) Arrived() bool {
+	return slices.ContainsFunc(m.Reports, func(r outbox.Report) bool { return dsn.Kind(r.Kind) == dsn.Delivered })
 }
 
 // How much of a user's past a page shows.

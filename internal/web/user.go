@@ -124,11 +124,11 @@ func messageRow(m usermanager.Message) templates.MessageRow {
 	if m.State == outbox.GivenUp {
 		words += givenUpAfter(m.SettledAt.Sub(m.MadeAt), len(m.Attempts))
 	}
-	for _, r := range m.Reports {
-		if r.Kind == "bounce" || r.Kind == "complaint" {
-			words, tone = reportWords(r)
-			words = strings.ToUpper(words[:1]) + words[1:]
-		}
+	if r, ok := m.CameBack(); ok {
+		words, tone = reportWords(r)
+		words = strings.ToUpper(words[:1]) + words[1:]
+	} else if m.Arrived() {
+		words, tone = "Reported delivered", templates.ToneGood
 	}
 	row := templates.MessageRow{Kind: mailWords[mail.Kind(m.Kind)], State: words, Tone: tone, To: m.To, At: m.MadeAt, Next: m.NextTryAt}
 	for _, a := range m.Attempts {

@@ -244,6 +244,23 @@ func TestRepliesAreCleaned(t *testing.T) {
 	}
 }
 
+// TestTheEndOfALongReply: what a server says last, after many lines or long ones, is
+// what it means.
+func TestTheEndOfALongReply(t *testing.T) {
+	t.Parallel()
+	for name, filling := range map[string]string{
+		"in the middle": strings.Repeat("550-5.1.1 We are sorry to say that we could not take this\r\n", 90),
+		"of 5 MB":       strings.Repeat("550-5.1.1 We are sorry to say that we could not take this\r\n", 90_000),
+	} {
+		s := newScript(t, polite(map[string]string{"RCPT": filling + "550 5.1.1 user unknown"}))
+		a := newRelay(t, relay.Options{Servers: []relay.Server{at(s.addr, relay.None)}}).Send(t.Context(), envelope, []byte(letter))[0]
+		require.Equal(t, relay.Permanent, a.Outcome, name)
+		require.True(t, strings.HasPrefix(a.Reply, "550 5.1.1 We are sorry"), name)
+		require.True(t, strings.HasSuffix(a.Reply, " user unknown"), name)
+		require.LessOrEqual(t, len(a.Reply), 2<<10, name)
+	}
+}
+
 // TestASizeIsNoSecret: an administrator who reads a conversation sees how large a
 // mail the server takes; what is a link, a code or a sign-in stays hidden beside it.
 func TestASizeIsNoSecret(t *testing.T) {

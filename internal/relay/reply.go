@@ -12,8 +12,11 @@ const (
 	// maxLine is the longest reply line read, eight times what RFC 5321 section
 	// 4.5.3.1.5 allows.
 	maxLine = 4096
-	// maxLines is the most lines a reply may have.
+	// maxLines is how many lines of a reply are kept: the first, and the last, which
+	// says what the others lead up to.
 	maxLines = 100
+	// maxBytes is how much of a reply is read.
+	maxBytes = 8 << 20
 )
 
 // reply is a server's answer to one command.
@@ -34,11 +37,15 @@ var (
 // What was read is in the result even if there is an error.
 func readReply(in *bufio.Reader, said func(line string)) (reply, error) {
 	var r reply
-	for len(r.lines) < maxLines {
+	for read := 0; read < maxBytes; {
 		slice, err := in.ReadSlice('\n')
+		read += len(slice)
 		line := strings.TrimRight(string(slice), "\r\n")
 		if len(line) > 0 {
 			said(line)
+		}
+		if len(r.lines) == maxLines {
+			r.lines = r.lines[:maxLines-1]
 		}
 		code, text, last, ok := splitReply(line)
 		switch {
@@ -109,5 +116,14 @@ func (r reply) text() string {
 			parts = append(parts, line)
 		}
 	}
-	return clip(clean(strings.Join(parts, " ")), maxReply)
+	return shorten(clean(strings.Join(parts, " ")))
+}
+
+// shorten cuts a long reply in the middle: how it ends says the most.
+func shorten(s string) string {
+	const end = maxReply / 4
+	if len(s) <= maxReply {
+		return s
+	}
+	return clip(s, maxReply-end) + strings.ToValidUTF8(s[len(s)-end:], "")
 }

@@ -97,10 +97,10 @@ func (t *talk) server(line string) { t.add("S: " + line) }
 
 // add takes a line. The last bytes are kept for the mark that some are missing.
 func (t *talk) add(line string) {
-	line = clip(clean(line), 600)
 	if t.full {
 		return
 	}
+	line = clip(clean(line), 600)
 	if t.lines.Len()+len(line)+1 > maxConversation-8 {
 		t.full = true
 		line = "…"

@@ -23,7 +23,7 @@ type numbersCommand struct {
 }
 
 func (numbersCommand) Help() string {
-	return "A try begins with an asking and ends with the sign-in after the password was set. Client Admins see the numbers of their environment under Numbers."
+	return "What is counted is tries, not people: a try begins with an asking and ends with the sign-in after the password was set. Client Admins see the numbers of their environment under Numbers."
 }
 
 // shownNumbers are the numbers of an environment as scripts read them.
@@ -74,7 +74,7 @@ func (c numbersCommand) Run(ctx context.Context, t *terminal, s *settings) error
 				n.Environment, strconv.Itoa(asked), share(n.Alone, asked), share(n.Helped, asked), seconds(n.Median), seconds(n.P90),
 			})
 		}
-		return t.table([]string{"ENVIRONMENT", "ASKED", "BACK ALONE", "WITH HELP", "MEDIAN", "P90"}, rows)
+		return t.table([]string{"ENVIRONMENT", "TRIES", "BACK ALONE", "WITH HELP", "MEDIAN", "P90"}, rows)
 	})
 }
 

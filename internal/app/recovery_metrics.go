@@ -13,7 +13,7 @@ import (
 )
 
 // recoveryMetrics count how recovery goes on this node, where it happens. The
-// numbers page counts tries of persons over all nodes; these are for alarms.
+// numbers page counts tries over all nodes; these are for alarms.
 type recoveryMetrics struct {
 	steps    *prometheus.CounterVec
 	outcomes *prometheus.CounterVec
@@ -23,7 +23,7 @@ type recoveryMetrics struct {
 func newRecoveryMetrics() *recoveryMetrics {
 	return &recoveryMetrics{
 		steps: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sparekey_recovery_funnel_total", Help: "Steps of recovery: asked, accepted, opened, refused, used, signed_in.",
+			Name: "sparekey_recovery_funnel_total", Help: "Events on the way back in, of which one try may have several: asked, accepted, opened, refused, used, signed_in.",
 		}, []string{"step"}),
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sparekey_recovery_total", Help: "Passwords set by a reset, without an administrator's link (alone) or with one (helped).",

@@ -1,4 +1,4 @@
-// Package numbers says how recovery goes: how many people get back in, how many
+// Package numbers says how recovery goes: how many tries lead back in, how many
 // of them without an administrator, how long it takes, where they stop and why.
 //
 // What is counted is one try of one person to get back in: a reset token, from

@@ -62,7 +62,7 @@ func numbersPage(p templates.Page, env environment.Environment, r numbers.Report
 		Outcomes: []templates.Outcome{
 			{Words: "without an administrator", N: r.Alone, Fill: "alone"},
 			{Words: "with an administrator’s help", N: r.Helped, Fill: "helped"},
-			{Words: "asked within the last hour", N: r.UnderWay, Fill: "under-way"},
+			{Words: "begun within the last hour", N: r.UnderWay, Fill: "under-way"},
 			{Words: "not back in", N: r.NotBack, Fill: "not-back"},
 		},
 	}

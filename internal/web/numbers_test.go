@@ -100,8 +100,8 @@ func TestNumbersTellHowRecoveryGoes(t *testing.T) {
 
 		page := admin.Get("/acme/numbers?days=7")
 		require.Equal(t, 200, page.Status)
-		require.Contains(t, page.Text(), "people got back in without an administrator 1 of 5", "five are too few for percent")
-		require.Regexp(t, `from asking to logged in, for 1 person [56] min`, page.Text())
+		require.Contains(t, page.Text(), "tries led back in without an administrator 1 of 5", "five are too few for percent")
+		require.Regexp(t, `from asking to logged in, in 1 try [56] min`, page.Text())
 		require.NotContains(t, page.Text(), "nine of ten")
 		require.Contains(t, page.Text(), "The mail was taken; nobody opened the link 1 of 3")
 		require.NotContains(t, page.Text(), "%")

@@ -50,7 +50,7 @@ func helpScenes() []scene {
 func numbersScenes() []scene {
 	busy := Numbers{
 		Page: admin("numbers"), Of: "Acme", URL: "/acme/numbers", Days: 7, Periods: []int{7, 30, 90}, CountedAt: ago(time.Minute), Asked: 10, Alone: 7, SignedIn: 10, Median: "2 min", P90: "36 min", Nobody: 1,
-		Outcomes: []Outcome{{"without an administrator", 7, "alone"}, {"with an administrator’s help", 1, "helped"}, {"asked within the last hour", 1, "under-way"}, {"not back in", 1, "not-back"}},
+		Outcomes: []Outcome{{"without an administrator", 7, "alone"}, {"with an administrator’s help", 1, "helped"}, {"begun within the last hour", 1, "under-way"}, {"not back in", 1, "not-back"}},
 		Funnel:   []NumbersBar{{"Asked for a link", 10, 10}, {"Logged in", 8, 10}}, Times: []NumbersBar{{"under 1 minute", 8, 8}}, Reasons: []NumbersBar{{"The mailbox is full", 1, 1}},
 		ByDay: []NumbersDay{{At: ago(day), Asked: 4, Alone: 3}, {At: now, Asked: 6, Alone: 4, Helped: 1, UnderWay: 1}},
 	}
@@ -66,11 +66,11 @@ func numbersScenes() []scene {
 		all.Environments = append(all.Environments, EnvironmentNumbers{n, "/operator/feedback/acme"})
 	}
 	return []scene{
-		{"numbers", NumbersPage(busy), []string{"70 %", "of 10 people got back in without an administrator", "for half of 10 people", "for nine of ten", "The mailbox is full", "1 request was for an address nobody has here.", "As a table"}},
-		{"numbers-few", NumbersPage(small), []string{"person got back in without an administrator", "0 of 1", "for 1 person"}},
+		{"numbers", NumbersPage(busy), []string{"70 %", "of 10 tries led back in without an administrator", "in half of 10 tries", "in nine of ten", "The mailbox is full", "1 request was for an address nobody has here.", "As a table"}},
+		{"numbers-few", NumbersPage(small), []string{"try led back in without an administrator", "0 of 1", "in 1 try"}},
 		{"numbers-nobody", NumbersPage(none), []string{"Nobody has asked in 7 days"}},
 		{"numbers-operator", NumbersPage(seen), []string{"Numbers of all environments", "How people at Initech get back in."}},
-		{"numbers-all", AllNumbersPage(all), []string{"Over all environments: 64 % of 11 people got back in without an administrator.", "Nobody has asked in 7 days.", "2 min from asking to logged in, for half of 10 people.", "What readers say at Initech"}},
+		{"numbers-all", AllNumbersPage(all), []string{"Over all environments: 64 % of 11 tries led back in without an administrator.", "Nobody has asked in 7 days.", "2 min from asking to logged in, in half of 10 tries.", "What readers say at Initech"}},
 		{"numbers-all-none", AllNumbersPage(bare), []string{"There is no environment yet."}},
 	}
 }

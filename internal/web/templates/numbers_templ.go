@@ -23,7 +23,7 @@ type Numbers struct {
 	Days      int    // of the period
 	Periods   []int
 	CountedAt time.Time
-	Asked     int
+	Asked     int       // tries in all
 	Outcomes  []Outcome // they add up to Asked
 	Alone     int       // of Asked
 	SignedIn  int       // of Asked; the times are theirs
@@ -36,7 +36,7 @@ type Numbers struct {
 	ByDay     []NumbersDay
 }
 
-// Outcome is a part of those who asked.
+// Outcome is a part of the tries.
 type Outcome struct {
 	Words string
 	N     int
@@ -69,18 +69,18 @@ func (d NumbersDay) parts() []part {
 	return []part{{"alone", d.Alone}, {"helped", d.Helped}, {"under-way", d.UnderWay}, {"not-back", d.notBack()}}
 }
 
-// few is how many people are too few for a share in percent: one of them more or
+// few is how many tries are too few for a share in percent: one of them more or
 // less would change it by a tenth and more.
 const few = 10
 
-func people(n int) string {
+func triesWords(n int) string {
 	if n == 1 {
-		return "1 person"
+		return "1 try"
 	}
-	return strconv.Itoa(n) + " people"
+	return strconv.Itoa(n) + " tries"
 }
 
-// aloneShare says how many came back alone, and aloneWords of how many that is.
+// aloneShare says how many led back in alone, and aloneWords of how many that is.
 func (v Numbers) aloneShare() string {
 	if v.Asked < few {
 		return fmt.Sprintf("%d of %d", v.Alone, v.Asked)
@@ -89,22 +89,22 @@ func (v Numbers) aloneShare() string {
 }
 
 func (v Numbers) aloneWords() string {
-	const words = " got back in without an administrator"
+	const words = " led back in without an administrator"
 	switch {
 	case v.Asked >= few:
-		return "of " + people(v.Asked) + words
+		return "of " + triesWords(v.Asked) + words
 	case v.Asked == 1:
-		return "person" + words
+		return "try" + words
 	default:
-		return "people" + words
+		return "tries" + words
 	}
 }
 
 func (v Numbers) medianWords() string {
 	if v.SignedIn == 1 {
-		return "from asking to logged in, for 1 person"
+		return "from asking to logged in, in 1 try"
 	}
-	return "from asking to logged in, for half of " + people(v.SignedIn)
+	return "from asking to logged in, in half of " + triesWords(v.SignedIn)
 }
 
 func (v Numbers) most() int {
@@ -195,7 +195,7 @@ func NumbersPage(v Numbers) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, " get back in.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, " get back in. Counted are tries, each from asking to logging in: somebody who forgets a password twice counts twice.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -541,7 +541,7 @@ func numbersHead(v Numbers) templ.Component {
 			templ_7745c5c3_Var17 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 30, "<section class=\"card\" aria-labelledby=\"outcome\"><h2 id=\"outcome\" class=\"unseen\">What became of those who asked</h2><dl class=\"figures\"><div><dt>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 30, "<section class=\"card\" aria-labelledby=\"outcome\"><h2 id=\"outcome\" class=\"unseen\">What became of the tries</h2><dl class=\"figures\"><div><dt>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -609,9 +609,9 @@ func numbersHead(v Numbers) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var22 string
-			templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs("for nine of ten of them")
+			templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs("in nine of ten of them")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `numbers.templ`, Line: 220, Col: 40}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `numbers.templ`, Line: 220, Col: 39}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var22))
 			if templ_7745c5c3_Err != nil {
@@ -624,7 +624,7 @@ func numbersHead(v Numbers) templ.Component {
 			var templ_7745c5c3_Var23 string
 			templ_7745c5c3_Var23, templ_7745c5c3_Err = templ.JoinStringErrs(v.P90)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `numbers.templ`, Line: 220, Col: 58}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `numbers.templ`, Line: 220, Col: 57}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var23))
 			if templ_7745c5c3_Err != nil {
@@ -829,7 +829,7 @@ func numbersTable(id, heading, what string, bars []NumbersBar) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 55, "</th><th scope=\"col\">People</th><th scope=\"col\">Share</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 55, "</th><th scope=\"col\">Tries</th><th scope=\"col\">Share</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -960,7 +960,7 @@ func numbersDays(v Numbers) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 65, " a day</span> <span>today</span></p><details><summary>As a table</summary><table class=\"plain\"><thead><tr><th scope=\"col\">Day (UTC)</th><th scope=\"col\">Asked</th><th scope=\"col\">Alone</th><th scope=\"col\">With help</th><th scope=\"col\">Last hour</th><th scope=\"col\">Not back</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 65, " a day</span> <span>today</span></p><details><summary>As a table</summary><table class=\"plain\"><thead><tr><th scope=\"col\">Day (UTC)</th><th scope=\"col\">Tries</th><th scope=\"col\">Alone</th><th scope=\"col\">With help</th><th scope=\"col\">Last hour</th><th scope=\"col\">Not back</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

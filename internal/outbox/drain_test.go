@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,5 +123,73 @@ func TestAPromiseWakesNobody(t *testing.T) {
 		require.Equal(t, "0", <-done)
 		promise(t, d, 1)
 		require.Equal(t, "0", <-done, "within a second")
+	})
+}
+
+// TestADrainLosesNothingAndDoesNothingTwiceHoweverItBreaks: two nodes live and die
+// at random, in the middle of what they do, until all is done.
+func TestADrainLosesNothingAndDoesNothingTwiceHoweverItBreaks(t *testing.T) {
+	t.Parallel()
+	const promised = 60
+	breaks := []func(tx *db.Tx, kill func()) error{
+		func(*db.Tx, func()) error { return errors.New("not today") },
+		func(*db.Tx, func()) error { panic("a fault of the program") },
+		func(_ *db.Tx, kill func()) error { kill(); return nil },
+		func(_ *db.Tx, kill func()) error { kill(); return errors.New("the end") },
+		func(tx *db.Tx, _ func()) error { // the connection breaks; on SQLite the statement alone
+			_, err := tx.Exec("SELECT pg_terminate_backend(pg_backend_pid())")
+			return err
+		},
+	}
+	eachEngine(t, func(t *testing.T, d *db.DB, c *clock) {
+		promise(t, d, promised)
+		live := func(ctx context.Context) {
+			life, kill := context.WithCancel(ctx)
+			defer kill()
+			(&Drain{DB: d, Kind: Resolve, Size: 4, Log: slog.New(slog.DiscardHandler), Do: func(tx *db.Tx, j Job) error {
+				broken := func() error { return breaks[rand.IntN(len(breaks))](tx, kill) }
+				fate := rand.IntN(4) // half of the tries break, half of those before the work
+				if fate == 0 {
+					if err := broken(); err != nil {
+						return err
+					}
+				}
+				if err := Promise(tx, "env", Send, j.Subject); err != nil {
+					return err
+				}
+				if fate == 1 {
+					return broken()
+				}
+				return nil
+			}}).Run(life)
+		}
+		ctx, end := context.WithCancel(t.Context())
+		var nodes sync.WaitGroup
+		for range 2 {
+			nodes.Go(func() {
+				for ctx.Err() == nil {
+					live(ctx)
+				}
+			})
+		}
+		var left int
+		var effects []string
+		require.Eventually(t, func() bool {
+			c.ahead.Add(int64(time.Hour)) // no pause is waited for
+			Begin(d, Resolve)
+			require.NoError(t, d.View(t.Context(), func(tx *db.Tx) (err error) {
+				if left, err = Waiting(tx, Resolve); err != nil {
+					return err
+				}
+				effects, err = db.All[string](tx, "SELECT subject FROM jobs WHERE kind = $1", Send)
+				return err
+			}))
+			return left == 0
+		}, time.Minute, 50*time.Millisecond)
+		end()
+		nodes.Wait()
+		require.Len(t, effects, promised, "nothing is done twice, and nothing lost")
+		slices.Sort(effects)
+		require.Len(t, slices.Compact(effects), promised)
 	})
 }

@@ -63,11 +63,15 @@ func (d *Door) submitResetPassword(v *visit) error {
 	if v.lastCase() != "" {
 		v.setCookie(caseCookie, "", 0)
 	}
+	said := flash{Info: templates.InfoPasswordSet, Email: done.User.Email, Words: "Your password is set. All other sessions were signed out."}
+	if done.Invitation {
+		said.Words = "Your password is set. Welcome to " + v.env.Name + "."
+	}
+	v.flash(said)
 	if done.Session != "" {
 		v.setCookie("", done.Session, v.env.Policy.SessionLife)
 		return v.redirect(v.at())
 	}
-	v.flash(flash{Info: templates.InfoPasswordSet, Email: done.User.Email})
 	return v.redirect(v.at("login"))
 }
 

@@ -225,6 +225,20 @@ func TestTheSameFormAgainIsDoneAndAnyOtherIsRefused(t *testing.T) {
 	})
 }
 
+func TestWhoIsSignedInAfterwardsIsToldThatThePasswordIsSet(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		w.SetPolicy(map[string]string{"after_reset": "signed-in"})
+		for email, home := range map[string]string{janeEmail: "/acme/account", "admin@acme.example": "/acme/users"} {
+			b := w.Browser()
+			b.Header.Set("Sec-Fetch-Site", "same-origin")
+			in := b.Get(askFor(w, email)).Fill("New password", newPassphrase).Press("Set new password")
+			require.Equal(t, home, in.URL.Path)
+			require.Contains(t, in.Text(), "Your password is set. All other sessions were signed out.")
+		}
+	})
+}
+
 func TestARepeatedFormDoesNotSignIn(t *testing.T) {
 	t.Parallel()
 	onSQLite(t, func(t *testing.T, w *testkit.World) {

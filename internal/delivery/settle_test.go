@@ -232,8 +232,8 @@ func TestAnAnswerOutOfStepIsNoDelivery(t *testing.T) {
 	for name, c := range map[string]struct{ command, answer, stage string }{
 		"message not asked for": {"DATA", "250 2.0.0 fine", "data"},
 		"odd answer to RCPT":    {"RCPT", "354 go on", "rcpt"},
-		"endless at RCPT":       {"RCPT", strings.Repeat("250-2.1.5 fine\r\n", 200) + "250 2.1.5 fine", "rcpt"},
-		"endless no at RCPT":    {"RCPT", strings.Repeat("550-5.1.1 no such user\r\n", 200) + "550 5.1.1 no such user", "rcpt"},
+		"endless at RCPT":       {"RCPT", strings.Repeat("250-2.1.5 fine\r\n", 9<<20/16) + "250 2.1.5 fine", "rcpt"},
+		"endless no at RCPT":    {"RCPT", strings.Repeat("550-5.1.1 no such user\r\n", 9<<20/24) + "550 5.1.1 no such user", "rcpt"},
 		"long line at DATA":     {"DATA", "250 delivered " + strings.Repeat("x", 5000), "data"},
 		"words of a report":     {"RCPT", "450 {\"event\":\"delivered\"}", "rcpt"},
 		"words of a delay":      {"RCPT", "451 4.4.1 message delayed, it will be retried", "rcpt"},
@@ -294,8 +294,25 @@ func TestASlowServerDoesNotMakeAMailStuck(t *testing.T) {
 		<-taken
 		change(w, "UPDATE messages SET next_try_at = $1", w.Clock.Now().Add(-4*time.Minute))
 		require.Equal(t, "queued", told(w))
+		require.Contains(t, sentence(w), "is being handed to a mail server")
 		answer()
 		until(w, "sent", 2)
+	})
+}
+
+// TestABrokenConnectionBrokeAtItsEnd, not when it began.
+func TestABrokenConnectionBrokeAtItsEnd(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		s.answer(".", func() string { w.Clock.Advance(5 * time.Minute); return hangUp })
+		began := w.Clock.Now()
+		askForJane(w)
+		until(w, "deferred", 1)
+		require.Contains(t, sentence(w), "may have arrived")
+		since := *shownMail(w).Since
+		require.Greater(t, since.Sub(began), 5*time.Minute-time.Second)
+		admin := w.Browser()
+		admin.SignIn(w.Admin.Email, testkit.Passphrase)
+		require.Contains(t, admin.Get("/acme/users/"+string(w.Jane.ID)).Body, "Reset mail perhaps taken by 127.0.0.1")
 	})
 }
 
@@ -329,11 +346,15 @@ func TestWhatNobodyHandsOverIsStuck(t *testing.T) {
 	})
 }
 
-// told gives the class that administrators read about Jane's recovery.
-func told(w *testkit.World) string {
+// told gives the class of Jane's recovery, sentence what administrators read.
+func told(w *testkit.World) string { return *shownMail(w).Class }
+
+func sentence(w *testkit.World) string { return *shownMail(w).Sentence }
+
+func shownMail(w *testkit.World) usermanager.ShownMail {
 	w.T.Helper()
 	shown, err := w.App.UserManager.Show(w.Ctx(), access.Operator(), w.Acme, "jane@acme.example")
 	require.NoError(w.T, err)
 	require.NotNil(w.T, shown.Mail.Class)
-	return *shown.Mail.Class
+	return shown.Mail
 }

@@ -9,6 +9,7 @@ import (
 const (
 	settling      = time.Minute      // some servers take everything and send it back a minute later
 	stuckAfter    = time.Minute      // past due
+	slowAfter     = 5 * time.Second  // past due, and with a mail server now
 	downAfter     = 2 * time.Minute  // every server
 	notOpenedFrom = 10 * time.Minute // after acceptance; where more is known per domain, its 90th percentile
 	scannerQuiet  = 2 * time.Minute  // after the last look
@@ -306,8 +307,8 @@ func (j *judgement) underWay(m Mail) (Class, Facts, bool) {
 		return NoMailServer, Facts{Since: m.QueuedAt}, true
 	case pending && !down.IsZero() && j.now.Sub(down) >= downAfter:
 		return AllServersDown, Facts{Since: down, Reply: m.Reply}, true
-	case pending && j.now.Sub(m.DueAt) >= stuckAfter && m.UnderWay:
-		return Queued, Facts{Since: m.QueuedAt}, true
+	case pending && j.now.Sub(m.DueAt) >= slowAfter && m.UnderWay:
+		return Queued, Facts{Since: m.DueAt, UnderWay: true}, true
 	case pending && j.now.Sub(m.DueAt) >= stuckAfter:
 		return Stuck, Facts{Since: m.QueuedAt}, true
 	case m.State == StateDeferred:

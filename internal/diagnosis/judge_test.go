@@ -30,6 +30,8 @@ func queued(id string, asked float64) Mail {
 	return Mail{ID: id, Link: "l" + id, State: StateQueued, QueuedAt: at(asked), DueAt: at(asked)}
 }
 
+func underWay(m Mail) Mail { m.UnderWay = true; return m }
+
 func (m Mail) with(reports ...Report) Mail { m.Reports = reports; return m }
 
 func bounce(when float64, c Class, hard bool) Report {
@@ -58,6 +60,9 @@ func TestJudge(t *testing.T) {
 		"just asked":                 {Story{Mails: []Mail{queued("1", 0)}}, 0.1, Queued, false, 0, "The mail is about to be sent."},
 		"nobody takes it":            {Story{Mails: []Mail{queued("1", 0)}}, 1, Stuck, false, 0, "The mail is still waiting in our own server since 10:00."},
 		"not yet stuck":              {Story{Mails: []Mail{queued("1", 0)}}, 0.9, Queued, false, 0, ""},
+		"a slow server has it":       {Story{Mails: []Mail{underWay(queued("1", 0))}}, 4, Queued, false, 0, "The mail was due at 10:00 and is being handed to a mail server, which takes its time."},
+		"it has it again":            {Story{Mails: []Mail{underWay(deferred("1", 0, Greylisted, 5))}}, 6, Queued, false, 5, ""},
+		"it just got it":             {Story{Mails: []Mail{underWay(queued("1", 0))}}, 0.05, Queued, false, 0, "The mail is about to be sent."},
 		"due again and not taken":    {Story{Mails: []Mail{deferred("1", 0, Greylisted, 5)}}, 6.1, Stuck, false, 0, ""},
 		"no server":                  {Story{Mails: []Mail{queued("1", 0)}, NoServer: true}, 0, NoMailServer, false, 0, "No mail server is set up, so no mail can be sent."},
 		"no server, but it was sent": {Story{Mails: []Mail{taken("1", 0, 0)}, NoServer: true}, 2, Accepted, false, 0, ""},

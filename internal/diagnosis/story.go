@@ -62,7 +62,7 @@ type Mail struct {
 
 	QueuedAt   time.Time
 	DueAt      time.Time // when somebody should have taken it from the queue
-	LastTryAt  time.Time
+	LastTryAt  time.Time // when the last try came to its end
 	NextTryAt  time.Time
 	AcceptedAt time.Time
 	UnderWay   bool // it is being handed over just now, which takes a slow server minutes

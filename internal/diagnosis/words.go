@@ -26,6 +26,7 @@ type Facts struct {
 	LinksOff bool // no administrator may give a link
 	Perhaps  bool
 	MayHave  bool // the connection broke after the end of data
+	UnderWay bool // a mail server is being spoken to
 	Ours     bool // our own relay does not take it
 	ShortToo bool // the mail with the code alone was refused as well
 	// Forward is another mailbox, which the mail was passed on to and where it failed.
@@ -177,7 +178,12 @@ var sentences = map[Class]func(Facts) string{
 	},
 	Forged: func(Facts) string { return "" },
 
-	Queued: func(Facts) string { return "The mail is about to be sent." },
+	Queued: func(f Facts) string {
+		if f.UnderWay {
+			return "The mail was due" + f.when(" at ", f.Since) + " and is being handed to a mail server, which takes its time."
+		}
+		return "The mail is about to be sent."
+	},
 	Deferred: func(f Facts) string {
 		if f.Ours {
 			return "Our own mail server does not take mail at the moment" + f.again() + "."

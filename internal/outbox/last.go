@@ -10,7 +10,8 @@ import (
 // Last is the newest attempt of a message, without its conversation.
 type Last struct {
 	Message id.Message `db:"message"`
-	At      time.Time  `db:"at"`
+	At      time.Time  `db:"at"`   // its start
+	Took    int64      `db:"took"` // microseconds
 	Server  string     `db:"server"`
 	Stage   string     `db:"stage"` // the step of the last word
 	Code    int        `db:"code"`  // 0: there was no answer
@@ -20,10 +21,13 @@ type Last struct {
 	Hard    bool       `db:"hard"`
 }
 
+// Ended gives when its last word was heard, or waiting for one was given up.
+func (l Last) Ended() time.Time { return l.At.Add(time.Duration(l.Took) * time.Microsecond) }
+
 // LastAttempts gives the newest attempt of each of these messages.
 func LastAttempts(tx *db.Tx, env id.Environment, messages []id.Message) (map[id.Message]Last, error) {
 	in, args := db.Among([]any{env}, messages)
-	found, err := db.All[Last](tx, `SELECT a.message, a.at, a.server, a.stage, a.code, a.reply, a.outcome, a.class, a.hard FROM attempts a
+	found, err := db.All[Last](tx, `SELECT a.message, a.at, a.took, a.server, a.stage, a.code, a.reply, a.outcome, a.class, a.hard FROM attempts a
 		WHERE a.environment_id = $1 AND a.message IN (`+in+`) AND a.number = (
 			SELECT max(b.number) FROM attempts b WHERE b.environment_id = a.environment_id AND b.message = a.message)`, args...)
 	last := make(map[id.Message]Last, len(found))

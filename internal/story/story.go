@@ -165,7 +165,7 @@ func (r *reader) mail(m outbox.Message) diagnosis.Mail {
 	last := r.last[m.ID]
 	d := diagnosis.Mail{
 		ID: string(m.ID), Link: m.Link, State: diagnosis.State(m.State), Server: last.Server, QueuedAt: m.MadeAt, DueAt: m.MadeAt,
-		LastTryAt: last.At, NextTryAt: m.NextTryAt, AcceptedAt: m.AcceptedAt, UnderWay: r.underWay[m.ID],
+		LastTryAt: last.Ended(), NextTryAt: m.NextTryAt, AcceptedAt: m.AcceptedAt, UnderWay: r.underWay[m.ID],
 		Class: diagnosis.Class(last.Class), Hard: last.Hard, UnknownOutcome: last.Outcome == "unknown",
 		Ours: last.Server != "" && last.Class != "" && (last.Code < 400 || last.Stage != relay.StageRcpt && last.Stage != relay.StageData),
 	}

@@ -299,6 +299,8 @@ func attemptWords(a outbox.Attempt) (words, tone string) {
 		return "taken by " + server, templates.ToneGood
 	case "permanent":
 		return "refused by " + server, templates.ToneBad
+	case "unknown":
+		return "perhaps taken by " + server, templates.ToneWait
 	default:
 		return "not taken yet by " + server, templates.ToneWait
 	}

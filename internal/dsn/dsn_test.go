@@ -127,6 +127,23 @@ func TestWhatIsNoMailIsRefused(t *testing.T) {
 	}
 }
 
+// A person wrote: nothing answered by itself, and nothing was returned.
+func TestAnAnswerByHandIsNoReport(t *testing.T) {
+	t.Parallel()
+	words := "\nThank you, it works now.\n\nLena\n"
+	for _, head := range []string{"", "Return-Path: <lena@harbour.example>\n", "In-Reply-To: <r1.7d20@keys.example>\nUser-Agent: Mozilla Thunderbird\n"} {
+		head += "From: Lena <lena@harbour.example>\nTo: b@keys.example\nSubject: Re: Your password reset link\n"
+		r, err := Read(strings.NewReader(head + words))
+		require.NoError(t, err)
+		assert.Equal(t, None, r.Kind, head)
+		for _, mark := range []string{"Auto-Submitted: auto-replied\n", "Precedence: bulk\nReturn-Path: <>\n", "X-Autoreply: yes\n"} {
+			r, err = Read(strings.NewReader(mark + head + words))
+			require.NoError(t, err)
+			assert.Equal(t, AutoReply, r.Kind, mark+head)
+		}
+	}
+}
+
 // An automatic answer must never pass for a bounce, whatever it says and however
 // it is marked.
 func TestNoAnswerOfAPersonsProgramIsABounce(t *testing.T) {

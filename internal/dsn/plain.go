@@ -116,8 +116,8 @@ func (m letter) markedAnswer(r *Returned, subject string) bool {
 		answerSubject.in(subject) && !(reportSubject.in(subject) && m.fromSystem(r))
 }
 
-// isAnswer tells an automatic answer, marked or not. What answers our mail and is
-// no report comes from a living mailbox.
+// isAnswer tells an automatic answer, marked or not. A person who answers shows
+// neither mark nor word of a program, and no report is made of it.
 func (m letter) isAnswer(r *Returned, subject, said string) bool {
 	if m.markedAnswer(r, subject) {
 		return true
@@ -134,7 +134,7 @@ func (m letter) isAnswer(r *Returned, subject, said string) bool {
 			return true
 		}
 	}
-	return r.ReturnPath == "<>" || m.header.has("In-Reply-To") || answerWords.in(said) || replySubject.MatchString(subject)
+	return r.ReturnPath == "<>" || answerWords.in(said) || m.header.has("In-Reply-To") && !replySubject.MatchString(subject)
 }
 
 var replySubject = regexp.MustCompile(`^(?:re|aw|sv|vs|antw|odp|rv|ref|rif|r|回复|答复|返信)\s*[:：]`)

@@ -187,8 +187,9 @@ A user cannot reset the password. Try it:
 {trouble}
 {kept}`
 
-const mailTrouble = `Mail fails for three people; ask for them, then look at "Needs help":
+const mailTrouble = `Mail fails for three people. Ask for them, then look at the User Manager:
   tomas.ferreira@acme.example   his mailbox is full
   wei.chen@acme.example         there is no such mailbox
   siobhan.byrne@acme.example    the server asks to come back later
+"Needs help" has the first two at once, the third after a quarter of an hour.
 `

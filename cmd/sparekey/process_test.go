@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/app"
 )
 
@@ -232,6 +234,41 @@ func TestDemo(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left, "everything is forgotten")
+}
+
+// TestDemoWithMailTrouble: what it announces is so.
+func TestDemoWithMailTrouble(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t)
+	p := start(t, o.dir, "demo", "--listen", "127.0.0.1:0", "--data", o.dir, "--mail-trouble")
+	login := p.read(p.stdout, `Log in\s+(http://localhost:\d+/acme/login)$`)
+	p.read(p.stdout, `"Needs help" has the first two at once`)
+	people := []string{"tomas.ferreira@acme.example", "wei.chen@acme.example", "siobhan.byrne@acme.example"}
+	for _, email := range people {
+		ask(t, strings.TrimSuffix(login, "login")+"forgot-password", email)
+	}
+	var stuck, waiting []string
+	look := func(core *app.Core) error {
+		acme, err := core.Settings.BySlug(t.Context(), app.DemoSlug)
+		require.NoError(t, err)
+		queue, err := core.UserManager.NeedsHelp(t.Context(), access.Operator(), acme)
+		require.NoError(t, err)
+		stuck, waiting = nil, nil
+		for _, r := range queue {
+			stuck = append(stuck, r.User.Email)
+		}
+		third, err := core.UserManager.Show(t.Context(), access.Operator(), acme, people[2])
+		for _, m := range third.Messages {
+			waiting = append(waiting, m.State)
+		}
+		return err
+	}
+	require.Eventually(t, func() bool {
+		require.NoError(t, newSettings().withCore(t.Context(), &terminal{err: io.Discard, environ: o.environ()}, look))
+		return len(stuck) == 2 && slices.Equal(waiting, []string{"deferred"})
+	}, 20*time.Second, 100*time.Millisecond)
+	require.ElementsMatch(t, people[:2], stuck)
+	p.stop(os.Interrupt)
 }
 
 // ask sends the form of I forgot my password, as a browser does.

@@ -54,7 +54,15 @@ func (c diagnoseCommand) Run(ctx context.Context, t *terminal) error {
 		return usageError("give the answer of a mail server (--reply TEXT) or the files of returned mails")
 	case c.Stage != "" && c.Reply == "":
 		return usageError("--stage belongs to --reply")
-	case c.Reply != "":
+	}
+	if c.To != "" {
+		to, err := address.Parse(c.To)
+		if err != nil {
+			return usageError(fmt.Sprintf("--to: %s", sentence(err)))
+		}
+		c.To = to.Mail
+	}
+	if c.Reply != "" {
 		return c.show(t, c.ofReply(), true)
 	}
 	var failed error
@@ -265,6 +273,10 @@ func (rc diagnosedRecipient) write(b *strings.Builder, reason diagnosis.Class) {
 // facts are what a sentence may name. Nobody has a name here.
 func (rc diagnosedRecipient) facts() diagnosis.Facts {
 	f := diagnosis.Facts{Name: rc.Address, Address: rc.Address, New: rc.found.MovedTo, Host: rc.found.Server, Reply: rc.Reply, List: rc.found.List}
+	switch rc.Class {
+	case diagnosis.AutoReply, diagnosis.Delivered, diagnosis.Complaint: // it happened when the mail was written
+		f.Since = rc.found.At
+	}
 	if rc.Address != "" {
 		return f
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sparekey/sparekey/internal/dsn"
 )
@@ -15,8 +16,9 @@ type Diagnosed struct {
 	// Address is as the report names it, which a forward may have changed; "" if it
 	// names none. Whose mail it is, the return path says.
 	Address string
-	Kind    dsn.Kind // for this recipient
-	Server  string   // who refused, or who reports, as a name; "" if nobody says
+	Kind    dsn.Kind  // for this recipient
+	Server  string    // who refused, or who reports, as a name; "" if nobody says
+	At      time.Time // when the mail says that it was written; zero if it does not
 	Finding
 	// Reason is the class of the last answer behind Delayed and GaveUp, else "".
 	Reason Class
@@ -28,7 +30,7 @@ type Diagnosed struct {
 func Returned(r dsn.Returned) []Diagnosed {
 	var all []Diagnosed
 	for _, rc := range r.Recipients {
-		d := Diagnosed{Address: rc.Address, Kind: r.Kind, Server: rc.RemoteMTA}
+		d := Diagnosed{Address: rc.Address, Kind: r.Kind, Server: rc.RemoteMTA, At: r.Date}
 		if d.Server == "" {
 			d.Server = r.Reporter
 		}

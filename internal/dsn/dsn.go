@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/mail"
 	"strings"
+	"time"
 )
 
 // The bounds of what is read. A report beyond them is read up to them.
@@ -58,7 +60,8 @@ type Returned struct {
 	// ReturnPath is the sender of its envelope as the last server wrote it, "<>"
 	// for the empty one, "" if nobody wrote it.
 	ReturnPath    string
-	From          string // as it stands in the header
+	From          string    // as it stands in the header
+	Date          time.Time // when it says that it was written; zero if it does not
 	Subject       string
 	AutoSubmitted string // RFC 3834: the first word, in lower case
 	// FeedbackType is the kind of an abuse report: abuse, fraud, auth-failure,
@@ -128,6 +131,9 @@ func (m letter) read() Returned {
 		To: m.sentTo(), From: m.header.text("From"), Subject: m.header.text("Subject"),
 		ReturnPath: m.returnPath(), AutoSubmitted: firstWord(m.header.get("Auto-Submitted")),
 		Kind: None,
+	}
+	if date, err := mail.ParseDate(m.header.get("Date")); err == nil {
+		r.Date = date
 	}
 	words, quoted := m.words()
 	r.Text = words

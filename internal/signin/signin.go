@@ -280,13 +280,18 @@ func (s *SignIn) Resume(ctx context.Context, slug, cookie string) (session.Live,
 		live, err = session.Resume(tx, slug, cookie)
 		return err
 	})
-	if err == nil && live.Stale(s.DB.Now()) {
-		err = s.DB.Update(ctx, func(tx *db.Tx) error {
-			live.SeenAt = tx.Now()
-			return session.Touch(tx, live.Environment, live.User, live.Session)
-		})
+	if err != nil || !live.Stale(s.DB.Now()) {
+		return live, err
 	}
-	return live, err
+	touched := live
+	err = s.DB.Update(ctx, func(tx *db.Tx) error {
+		touched.SeenAt = tx.Now()
+		return session.Touch(tx, live.Environment, live.User, live.Session)
+	})
+	if fault.Is(err, fault.Unavailable) { // on a full disk who is signed in stays so
+		return live, nil
+	}
+	return touched, err
 }
 
 // Out ends the session.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/testkit"
 )
 
@@ -189,5 +190,25 @@ func TestManyLoginsAtOnceNeverMixUsersUp(t *testing.T) {
 			o := <-outcomes
 			require.Contains(t, o.body, o.email)
 		}
+	})
+}
+
+// TestWhoIsSignedInStaysSoWhileNothingCanBeSaved: on a full disk, say. Nor does the
+// server call itself unready: what only reads goes on.
+func TestWhoIsSignedInStaysSoWhileNothingCanBeSaved(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		cookie := signedIn(w, janeEmail, testkit.Passphrase)
+		w.Clock.Advance(time.Hour)
+		require.NoError(t, w.App.DB.Update(w.Ctx(), func(tx *db.Tx) error {
+			_, err := tx.Exec("PRAGMA query_only = ON") // of the one connection that writes
+			return err
+		}))
+		require.Equal(t, http.StatusServiceUnavailable, ask(w.Browser(), janeEmail).Status)
+		require.Equal(t, http.StatusOK, sessionStatus(w, cookie))
+		require.Equal(t, http.StatusOK, send(w, http.MethodGet, "/acme/account", "", "Cookie", cookie).Status)
+		require.Equal(t, http.StatusOK, send(w, http.MethodGet, "/readyz", "").Status)
+		w.Clock.Advance(11*time.Hour + 30*time.Minute)
+		require.Equal(t, http.StatusUnauthorized, sessionStatus(w, cookie), "what could not be saved does not count as use")
 	})
 }

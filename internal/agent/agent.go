@@ -3,7 +3,10 @@
 // What it says is a guess for people who read a timeline. It decides nothing.
 package agent
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Words says in words what a browser calls itself, for example "Firefox on Windows".
 func Words(agent string) string {
@@ -50,13 +53,38 @@ func firstOf(agent string, known [][2]string) string {
 	return ""
 }
 
-// scannerWords stand in the names that link scanners and other programs give
-// themselves. The guess decides nothing but the words on a timeline.
-var scannerWords = []string{
-	"bot", "crawl", "spider", "scan", "preview", "safelinks", "proofpoint", "mimecast", "barracuda", "urldefense",
-	"symantec", "trendmicro", "fireeye", "sophos", "forcepoint", "cisco", "ironport", "zscaler", "fortinet", "messagelabs",
-	"curl/", "wget", "python", "go-http-client", "java/", "okhttp", "libwww", "headless", "phantom", "slack", "whatsapp", "skypeuripreview",
+// vendors name the makers of filters as they name themselves.
+var vendors = [][2]string{
+	{"barracuda", "Barracuda"},
+	{"bitdefender", "Bitdefender"},
+	{"proofpoint", "Proofpoint"},
+	{"urldefense", "Proofpoint"},
+	{"mimecast", "Mimecast"},
+	{"cisco", "Cisco"},
+	{"ironport", "Cisco"},
+	{"tmes", "Trend Micro"},
+	{"trendmicro", "Trend Micro"},
+	{"sophos", "Sophos"},
+	{"forcepoint", "Forcepoint"},
+	{"zscaler", "Zscaler"},
+	{"symantec", "Symantec"},
+	{"messagelabs", "Symantec"},
+	{"fireeye", "Trellix"},
+	{"kaspersky", "Kaspersky"},
+	{"safelinks", "Microsoft"},
+	{"ms-office", "Microsoft Office"},
+	{"microsoft office", "Microsoft Office"},
+	{"googleimageproxy", "Google"},
+	{"hornetsecurity", "Hornetsecurity"},
+	{"avanan", "Check Point"},
+	{"fortinet", "Fortinet"},
+	{"cloudmark", "Cloudmark"},
+	{"vipre", "VIPRE"},
 }
+
+// programs stand in the names of other programs that open links and pass for
+// browsers.
+var programs = []string{"bot", "crawl", "spider", "scan", "preview", "headless", "phantom", "java/", "python", "slack", "whatsapp"}
 
 // Scanner tells whether a program that names itself so is probably a link
 // scanner, not a person.
@@ -64,11 +92,9 @@ func Scanner(agent string) bool {
 	if !strings.HasPrefix(agent, "Mozilla/") && !strings.HasPrefix(agent, "Opera/") {
 		return true // every browser a person uses begins so
 	}
-	agent = strings.ToLower(agent)
-	for _, w := range scannerWords {
-		if strings.Contains(agent, w) {
-			return true
-		}
-	}
-	return false
+	low := strings.ToLower(agent)
+	return Vendor(agent) != "" || slices.ContainsFunc(programs, func(part string) bool { return strings.Contains(low, part) })
 }
+
+// Vendor tells who made the filter that names itself so, "" if nobody is named.
+func Vendor(agent string) string { return firstOf(strings.ToLower(agent), vendors) }

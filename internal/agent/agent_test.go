@@ -23,10 +23,23 @@ func TestWords(t *testing.T) {
 func TestScannersAreNotPeople(t *testing.T) {
 	t.Parallel()
 	for _, scanner := range []string{
-		"", "curl/8.9.1", "Go-http-client/2.0", "Mozilla/5.0 (compatible; bingbot/2.0)", "Mozilla/5.0 (Windows NT 10.0) SafeLinks",
+		"", "curl/8.9.1", "Go-http-client/2.0", "Mozilla/5.0 (compatible; bingbot/2.0)", "Mozilla/5.0 (Windows NT 10.0) SafeLinks", "Mozilla/4.0 (compatible; ms-office; MSOffice 16)",
+		"Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0 Safari/537.36 URLDefense", "Mozilla/5.0 (compatible) Hornetsecurity",
 		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/140.0.0.0 Safari/537.36",
 	} {
 		require.True(t, Scanner(scanner), scanner)
 	}
 	require.False(t, Scanner("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"))
+}
+
+func TestFiltersNameTheirMakers(t *testing.T) {
+	t.Parallel()
+	for agent, want := range map[string]string{
+		"Mozilla/5.0 (Windows NT 10.0) BarracudaSentinel": "Barracuda",
+		"CiscoSecureEmail/1.0":                            "Cisco",
+		"curl/8.9.1":                                      "",
+		"":                                                "",
+	} {
+		require.Equal(t, want, Vendor(agent), agent)
+	}
 }

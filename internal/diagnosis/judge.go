@@ -3,6 +3,8 @@ package diagnosis
 import (
 	"slices"
 	"time"
+
+	"github.com/sparekey/sparekey/internal/agent"
 )
 
 // The earliest moments of claims: before, less is said.
@@ -369,7 +371,7 @@ func (j *judgement) taken(m Mail) (Class, Facts, bool) {
 	case notice == nil && age < notOpenedFrom || !lastScan.At.IsZero() && j.now.Sub(lastScan.At) < scannerQuiet:
 		return Accepted, Facts{Since: m.AcceptedAt, Host: m.Server}, true
 	case !lastScan.At.IsZero():
-		return ScannerOnly, Facts{Since: lastScan.At, Vendor: vendor(lastScan.Agent), Perhaps: true}, true
+		return ScannerOnly, Facts{Since: lastScan.At, Vendor: agent.Vendor(lastScan.Agent), Perhaps: true}, true
 	case notice != nil:
 		return j.notice(m, *notice)
 	default:

@@ -1,8 +1,9 @@
 package diagnosis
 
 import (
-	"strings"
 	"time"
+
+	"github.com/sparekey/sparekey/internal/agent"
 )
 
 // Around is what happened around an opening.
@@ -40,7 +41,7 @@ var signs = []sign{
 	}},
 	{ByScanner, 0.95, "asked for the head of the page only", func(o Open, _ Around) bool { return o.Method != "GET" && o.Method != "" }},
 	{ByPerson, 0.95, "the browser that asked, or that has signed in before", func(o Open, _ Around) bool { return o.Known }},
-	{ByScanner, 0.9, "a program, not a browser", func(o Open, _ Around) bool { return program(o.Agent) }},
+	{ByScanner, 0.9, "a program, not a browser", func(o Open, _ Around) bool { return agent.Scanner(o.Agent) }},
 	{ByScanner, 0.9, "several networks or programs within a minute", Open.isOneOfMany},
 	{ByScanner, 0.85, "within seconds of the mail being taken", func(o Open, a Around) bool {
 		return after(a.AcceptedAt, o.At, atOnce)
@@ -61,7 +62,7 @@ var signs = []sign{
 
 // Look guesses who opened a link: the strongest sign counts, they are not added.
 func Look(o Open, a Around) Guess {
-	g := Guess{Vendor: vendor(o.Agent)}
+	g := Guess{Vendor: agent.Vendor(o.Agent)}
 	for _, s := range signs {
 		if s.confidence > g.Confidence && s.shows(o, a) {
 			g.By, g.Confidence, g.Sign = s.by, s.confidence, s.words
@@ -111,60 +112,4 @@ func (o Open) isReturn(a Around) bool {
 		}
 	}
 	return false
-}
-
-// programs are parts of the names of libraries and scanners that open links.
-var programs = []string{
-	"go-http-client", "python-", "curl/", "wget/", "java/", "okhttp", "libwww", "axios", "node-fetch", "ruby", "perl", "httpclient",
-	"headlesschrome", "phantomjs", "bot", "crawler", "spider", "preview", "scan",
-}
-
-// vendors name the makers of filters as they name themselves.
-var vendors = [][2]string{
-	{"barracuda", "Barracuda"},
-	{"bitdefender", "Bitdefender"},
-	{"proofpoint", "Proofpoint"},
-	{"mimecast", "Mimecast"},
-	{"ciscosecure", "Cisco"},
-	{"ironport", "Cisco"},
-	{"tmes", "Trend Micro"},
-	{"trendmicro", "Trend Micro"},
-	{"sophos", "Sophos"},
-	{"forcepoint", "Forcepoint"},
-	{"zscaler", "Zscaler"},
-	{"symantec", "Symantec"},
-	{"fireeye", "Trellix"},
-	{"kaspersky", "Kaspersky"},
-	{"safelinks", "Microsoft"},
-	{"ms-office", "Microsoft Office"},
-	{"microsoft office", "Microsoft Office"},
-	{"googleimageproxy", "Google"},
-	{"hornetsecurity", "Hornetsecurity"},
-	{"avanan", "Check Point"},
-	{"fortinet", "Fortinet"},
-	{"cloudmark", "Cloudmark"},
-	{"vipre", "VIPRE"},
-}
-
-func program(agent string) bool {
-	low := strings.ToLower(strings.TrimSpace(agent))
-	if low == "" || vendor(agent) != "" {
-		return true
-	}
-	for _, part := range programs {
-		if strings.Contains(low, part) {
-			return true
-		}
-	}
-	return false
-}
-
-func vendor(agent string) string {
-	low := strings.ToLower(agent)
-	for _, v := range vendors {
-		if strings.Contains(low, v[0]) {
-			return v[1]
-		}
-	}
-	return ""
 }

@@ -65,6 +65,48 @@ func TestAStoppedAddressStopsEveryMail(t *testing.T) {
 	})
 }
 
+// TestOnlyWhatWasMailedIsCalledMailed, in the ledger of a user's links.
+func TestOnlyWhatWasMailedIsCalledMailed(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		admin := w.Browser()
+		admin.SignIn(w.Admin.Email, testkit.Passphrase)
+		ledger := func() string {
+			_, after, found := strings.Cut(admin.Get("/acme/users/"+string(w.Jane.ID)).Body, `id="links"`)
+			require.True(t, found)
+			links, _, _ := strings.Cut(after, "</section>")
+			return links
+		}
+		mailed(w, s)
+		require.Contains(t, ledger(), "Mailed")
+
+		s.answer("RCPT", always("450 4.2.0 Greylisted"))
+		askForJane(w)
+		until(w, "deferred", 1)
+		require.Contains(t, ledger(), "Mail waiting")
+		require.NotContains(t, ledger(), "Mailed again")
+
+		s.answer("RCPT", always("550 5.1.1 user unknown"))
+		askForJane(w)
+		until(w, "refused", 1)
+		askForJane(w)
+		until(w, "held back", 0)
+		require.Contains(t, ledger(), "Mail refused")
+		require.Contains(t, ledger(), "Not mailed")
+		require.NotContains(t, ledger(), "Mailed again")
+
+		shown, err := w.App.Recovery.ResetPassword(w.Ctx(), access.Operator(), w.Acme, w.Jane.ID, true)
+		require.NoError(t, err)
+		states := map[outbox.State]int{}
+		for _, state := range shown.Mails {
+			states[state]++
+		}
+		require.Equal(t, map[outbox.State]int{outbox.Sent: 1, outbox.Deferred: 1, outbox.Refused: 1, outbox.Held: 1}, states)
+
+		take(w, s.paths()[0], hardBounce())
+		require.Contains(t, ledger(), "Mailed, came back")
+	})
+}
+
 // TestWhatTheFilterRefusesGoesOnceMoreAsCode, and not a third time.
 func TestWhatTheFilterRefusesGoesOnceMoreAsCode(t *testing.T) {
 	for _, refusal := range []string{"554 5.7.1 Message rejected as spam by content filter", "552 5.3.4 Message size exceeds fixed maximum message size"} {

@@ -72,6 +72,21 @@ func Settle(tx *db.Tx, env id.Environment, m Message) error {
 	return err
 }
 
+// OfLinks gives how the mails with these links of a user stand, by link.
+func OfLinks(tx *db.Tx, env id.Environment, user id.User, links []string) (map[string]State, error) {
+	type mail struct {
+		Link  string `db:"link_id"`
+		State State  `db:"state"`
+	}
+	in, args := db.Among([]any{env, user}, links)
+	found, err := db.All[mail](tx, "SELECT link_id, state FROM messages WHERE environment_id = $1 AND user_id = $2 AND link_id IN ("+in+")", args...)
+	all := make(map[string]State, len(found))
+	for _, m := range found {
+		all[m.Link] = m.State
+	}
+	return all, err
+}
+
 // Took settles a message of which it was not known that a server took it, and
 // ends its job, also one that is under way.
 func Took(tx *db.Tx, env id.Environment, m Message, at time.Time) error {

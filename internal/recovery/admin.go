@@ -13,6 +13,7 @@ import (
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/notice"
+	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/suppression"
 	"github.com/sparekey/sparekey/internal/throttle"
 	"github.com/sparekey/sparekey/internal/token"
@@ -24,9 +25,10 @@ type AdminLink struct {
 	User   user.User
 	Text   string // the secret part of the address; "" if the user has no token
 	EndsAt time.Time
-	Live   []token.Link // all links that work now, newest first
-	Mine   string       // the id of the link shown, among Live
-	Again  bool         // the link was shown to this actor before
+	Live   []token.Link            // all links that work now, newest first
+	Mails  map[string]outbox.State // how the mails with them stand, by the link's id
+	Mine   string                  // the id of the link shown, among Live
+	Again  bool                    // the link was shown to this actor before
 	// Waiting: the policy wants a second Client Admin's agreement first, which
 	// has been asked for; there is no Text.
 	Waiting bool
@@ -77,7 +79,15 @@ func (r *Recovery) ResetPassword(ctx context.Context, actor access.Actor, env en
 			return err
 		}
 		live, _, err := token.Live(tx, env.ID, u.ID)
+		if err != nil {
+			return err
+		}
 		out.Live, out.Mine, out.EndsAt, out.Again = live.Links, link.ID, link.EndsAt, link.MadeAt.Before(tx.Now())
+		ids := make([]string, len(live.Links))
+		for i, l := range live.Links {
+			ids[i] = l.ID
+		}
+		out.Mails, err = outbox.OfLinks(tx, env.ID, u.ID, ids)
 		return err
 	})
 	if err != nil || link.ID == "" {

@@ -49,6 +49,8 @@ type Link struct {
 	Verdict    token.Verdict
 	EndedAt    time.Time // when it was used or cancelled, if that is known
 	EndedWhy   string
+	Mail       outbox.State // of the mail it went out with; "" if there is none, or no longer
+	CameBack   bool         // that mail did
 }
 
 // Message is one mail with its attempts, oldest first.
@@ -132,6 +134,7 @@ func (m *UserManager) details(tx *db.Tx, actor access.Actor, env environment.Env
 	if d.Messages, err = messages(tx, env.ID, u.ID); err != nil {
 		return d, err
 	}
+	d.tellMailed()
 	if err := d.readLooks(tx, env.ID, links); err != nil {
 		return d, err
 	}
@@ -184,6 +187,21 @@ func (d *Details) readTokens(tx *db.Tx, env id.Environment) ([]token.Link, error
 		d.Links = append(d.Links, line)
 	}
 	return links, nil
+}
+
+// tellMailed says of each link what became of its mail.
+func (d *Details) tellMailed() {
+	mails := map[string]Message{}
+	for _, m := range d.Messages {
+		if m.link != "" {
+			mails[token.Ref(token.Link{ID: m.link})] = m
+		}
+	}
+	for i, l := range d.Links {
+		m := mails[l.Ref]
+		d.Links[i].Mail = m.State
+		_, d.Links[i].CameBack = m.CameBack()
+	}
 }
 
 func ledgerLine(t token.Token, l token.Link, now time.Time) Link {

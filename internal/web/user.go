@@ -98,13 +98,17 @@ func moment(t time.Time) string { return t.UTC().Format("Monday 2 January at 15:
 
 func ledgerRow(l usermanager.Link, canEnd bool) templates.LinkRow {
 	row := templates.LinkRow{
-		ID: l.Ref, Channel: channelWords(l.Channel, l.MadeByName), MadeAt: l.MadeAt, Until: l.EndsAt,
+		ID: l.Ref, MadeAt: l.MadeAt, Until: l.EndsAt,
 		Live: l.Verdict == token.Works, CanEnd: canEnd && l.Channel != token.ByCode,
+	}
+	row.Opened, row.OpenedAt = openedWords(l.OpenedAt, l.ScannedAt)
+	row.Channel = channelWords(l.Channel, l.MadeByName, l.Mail, row.OpenedAt)
+	if l.CameBack {
+		row.Channel += ", came back"
 	}
 	if l.MadeByName != "" && l.Channel != token.Admin {
 		row.MadeBy = "asked by " + l.MadeByName
 	}
-	row.Opened, row.OpenedAt = openedWords(l.OpenedAt, l.ScannedAt)
 	switch l.Verdict {
 	case token.Used:
 		row.Ended = "used"

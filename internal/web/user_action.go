@@ -193,11 +193,12 @@ func (d *Door) resetPasswordLink(v *visit, userID id.User) error {
 	}
 	page.Nav.Current = "users"
 	for _, l := range link.Live {
-		row := templates.LinkRow{ID: token.Ref(l), Channel: channelWords(l.Channel, l.MadeByName), MadeAt: l.MadeAt, Until: l.EndsAt, Live: true, CanEnd: true}
+		row := templates.LinkRow{ID: token.Ref(l), MadeAt: l.MadeAt, Until: l.EndsAt, Live: true, CanEnd: true}
+		row.Opened, row.OpenedAt = openedWords(l.OpenedAt, l.ScannedAt)
+		row.Channel = channelWords(l.Channel, l.MadeByName, link.Mails[l.ID], row.OpenedAt)
 		if l.ID == link.Mine {
 			row.Channel = "Made by you"
 		}
-		row.Opened, row.OpenedAt = openedWords(l.OpenedAt, l.ScannedAt)
 		page.Links = append(page.Links, row)
 	}
 	return v.show(http.StatusOK, templates.ResetPasswordLinkPage(page))

@@ -102,8 +102,22 @@ func circumstances(e audit.Entry) string {
 	return strings.Join(parts, " · ")
 }
 
-// channelWords says how a link travels.
-func channelWords(c token.Channel, madeBy string) string {
+// channelWords says how a link travels, and what became of its mail. One that
+// somebody opened arrived, whatever a mail server said.
+func channelWords(c token.Channel, madeBy string, mail outbox.State, openedAt time.Time) string {
+	if !openedAt.IsZero() {
+		mail = outbox.Sent
+	}
+	switch mail {
+	case outbox.Queued, outbox.Deferred:
+		return "Mail waiting"
+	case outbox.Refused:
+		return "Mail refused"
+	case outbox.GivenUp:
+		return "Mail given up"
+	case outbox.Held, outbox.NotNeeded:
+		return "Not mailed"
+	}
 	switch c {
 	case token.Mail:
 		return "Mailed"

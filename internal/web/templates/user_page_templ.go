@@ -40,7 +40,7 @@ type TokenState struct {
 // LinkRow is one link of a token, as the ledger shows it; never the link itself.
 type LinkRow struct {
 	ID       string
-	Channel  string // "Mailed", "Mailed again", "Made by Ada Admin"
+	Channel  string // "Mailed", "Mail refused", "Made by Ada Admin"
 	MadeBy   string // who asked, in words: "asked by Jane"
 	MadeAt   time.Time
 	Until    time.Time

@@ -95,7 +95,7 @@ func (n *Numbers) Show(ctx context.Context, actor access.Actor, env environment.
 	if !slices.Contains(Periods, days) {
 		return Report{}, fault.New(fault.Invalid, "Numbers are kept for the last 7, 30 or 90 days.")
 	}
-	if err := n.refresh(ctx, env.ID); err != nil {
+	if err := n.refresh(ctx, env.ID); err != nil && !fault.Is(err, fault.Unavailable) { // then the older ones do
 		return Report{}, err
 	}
 	var report Report

@@ -143,6 +143,7 @@ func AddressChange(tx *db.Tx, env id.Environment, to To, newAddress string, by a
 	d := Detail{By: by.Name, At: tx.Now(), Old: to.Email, New: newAddress}
 	old := to
 	to.Email = newAddress
+	to.Name = "" // whose address this is nobody knows yet: no words of whoever typed it go there
 	if err := queue(tx, env, to, mail.AddressConfirm, confirm.ID, "", d); err != nil {
 		return err
 	}

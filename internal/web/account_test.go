@@ -111,6 +111,21 @@ func TestANewAddressCountsOnceItsMailboxSaysSo(t *testing.T) {
 	})
 }
 
+// TestTheMailToANewAddressHasNoWordsOfWhoeverTypedIt: it goes to anybody.
+func TestTheMailToANewAddressHasNoWordsOfWhoeverTypedIt(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		b := w.Browser()
+		b.SignIn(janeEmail, testkit.Passphrase)
+		require.Contains(t, b.Get("/acme/account").Fill("Name", "Winner, call +1 555 0100").Press("Save name").Text(), "Your name is saved.")
+		moveAddress(b, "stranger@elsewhere.example", testkit.Passphrase)
+		m := w.Mail("stranger@elsewhere.example", "Confirm")
+		require.NotContains(t, string(m.Raw), "Winner")
+		require.Contains(t, m.Text, "Hello,\n")
+		require.Contains(t, w.Mail(janeEmail, "Your e-mail address").Text, "Hello Winner", "the own one is greeted by name")
+	})
+}
+
 func TestAnAddressToConfirmCanBeDroppedReplacedAndExpires(t *testing.T) {
 	t.Parallel()
 	onSQLite(t, func(t *testing.T, w *testkit.World) {

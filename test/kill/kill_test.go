@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sparekey/sparekey/internal/testkit"
 )
 
 // kills is how often TestAnsweredMeansSent kills; SPAREKEY_KILLS says otherwise.
@@ -96,7 +98,7 @@ func TestEndingAnswersWhoIsThere(t *testing.T) {
 		w.serve()
 		var visitors []*visitor
 		for range 8 {
-			visitors = append(visitors, w.visit("/acme/login", url.Values{"email": {jane}, "password": {passphrase}}))
+			visitors = append(visitors, w.visit("/acme/login", url.Values{"email": {jane}, "password": {testkit.Passphrase}}))
 			visitors = append(visitors, w.visit("/acme/forgot-password", url.Values{"email": {jane}}))
 		}
 		w.terminate()

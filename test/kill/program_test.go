@@ -30,10 +30,7 @@ import (
 // patience bounds what a test waits for on a busy machine.
 const patience = 30 * time.Second
 
-const (
-	jane       = "jane@acme.example"
-	passphrase = "spare key under the mat"
-)
+const jane = "jane@acme.example"
 
 // binary is the program, built once.
 var binary string
@@ -117,7 +114,7 @@ func newWorld(t *testing.T, engine string) *world {
 		"SPAREKEY_LIMITS=off", "SPAREKEY_LOG=debug",
 	}
 	w.command("", "environment", "create", "acme", "--name", "Acme")
-	w.command(passphrase, "user", "create", "--environment", "acme", "--email", jane, "--name", "Jane Doe", "--password-stdin")
+	w.command(testkit.Passphrase, "user", "create", "--environment", "acme", "--email", jane, "--name", "Jane Doe", "--password-stdin")
 	t.Cleanup(func() {
 		if w.running != nil {
 			w.kill()

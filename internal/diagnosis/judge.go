@@ -86,7 +86,8 @@ func (j *judgement) formRefused() (Class, Facts, bool) {
 	if len(all) == 1 && j.now.Sub(last.At) < refusedFrom {
 		return "", Facts{}, false
 	}
-	return FormRefused, Facts{Since: last.At, Count: len(all), Reason: last.Reason}, true
+	mixed := slices.ContainsFunc(all, func(r Refusal) bool { return r.Reason != last.Reason })
+	return FormRefused, Facts{Since: last.At, Count: len(all), Reason: last.Reason, Mixed: mixed}, true
 }
 
 // suppressed: an address that gets no mail, unless it has been allowed since.

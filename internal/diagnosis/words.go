@@ -23,6 +23,7 @@ type Facts struct {
 	Next     time.Time // of the next try
 	SignedIn time.Time
 	Count    int
+	Mixed    bool // counted for more than one reason; Reason is the last
 	LinksOff bool // no administrator may give a link
 	Perhaps  bool
 	MayHave  bool // the connection broke after the end of data
@@ -231,7 +232,10 @@ var sentences = map[Class]func(Facts) string{
 		if f.Reason == "" {
 			return f.Name + " was refused " + times + ". Nothing is broken."
 		}
-		return f.Name + " was refused " + times + ": " + strings.TrimRight(f.Reason, ". ") + ". Nothing is broken."
+		if f.Mixed {
+			times += ", the last time"
+		}
+		return f.Name + " was refused " + times + ": " + aboutThem(f.Reason) + ". Nothing is broken."
 	},
 	Used: func(f Facts) string {
 		signedIn := ""
@@ -243,6 +247,12 @@ var sentences = map[Class]func(Facts) string{
 	AskedElsewhere: func(f Facts) string {
 		return "Somebody asked for " + f.Other + f.when(" at ", f.Since) + ". " + f.Name + "’s address here is " + f.Address + "."
 	},
+}
+
+// aboutThem is what a person was told, for somebody else: without the advice.
+func aboutThem(told string) string {
+	what, _, _ := strings.Cut(told, ". ")
+	return strings.ReplaceAll(strings.TrimRight(what, ". "), "of yours", "of theirs")
 }
 
 func reason(f Facts) string {

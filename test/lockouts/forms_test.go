@@ -17,7 +17,7 @@ var forms = []lockout{
 		form = form.Fill("New password", "passwordpassword").Press("Set new password")
 		require.Equal(s.T, http.StatusUnprocessableEntity, form.Status)
 		s.sees(form, "This password is in the list of leaked passwords, which are tried first. Please choose another one.")
-		d := s.adminReads("Jane Doe was refused twice: This password is in the list of leaked passwords, which are tried first. Please choose another one. Nothing is broken.")
+		d := s.adminReads("Jane Doe was refused twice, the last time: This password is in the list of leaked passwords, which are tried first. Nothing is broken.")
 		d.follows(s.name).copiesTheText("Explain the rule", "Three unrelated words with spaces between them are long enough")
 		s.setsAPassword(form)
 		s.isIn()

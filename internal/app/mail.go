@@ -58,10 +58,9 @@ func newSigner(c *Core) *keyring.Signer {
 	}}
 }
 
-func (s *Server) askings() *outbox.Drain {
-	return &outbox.Drain{DB: s.DB, Kind: outbox.Resolve, Size: resolveAtOnce, Log: s.Log, Do: s.Recovery.Resolve}
-}
-
-func (s *Server) mails() *outbox.Pool {
-	return &outbox.Pool{DB: s.DB, Kind: outbox.Send, Size: sendAtOnce, Log: s.Log, Handle: s.Delivery.Send}
+func pools(c *Core, d *delivery.Delivery) []*outbox.Pool {
+	return []*outbox.Pool{
+		{DB: c.DB, Kind: outbox.Resolve, Size: resolveAtOnce, Log: c.Log, Handle: c.Recovery.Resolve},
+		{DB: c.DB, Kind: outbox.Send, Size: sendAtOnce, AtOnce: true, Log: c.Log, Handle: d.Send},
+	}
 }

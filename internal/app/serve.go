@@ -17,6 +17,7 @@ import (
 	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/maildns"
+	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
 	"github.com/sparekey/sparekey/internal/story"
 	"github.com/sparekey/sparekey/internal/web"
@@ -27,6 +28,7 @@ type Server struct {
 	*Core
 	relay    *relay.Relay
 	Delivery *delivery.Delivery
+	pools    []*outbox.Pool
 	metrics  *metrics
 	handler  http.Handler
 	stopping chan struct{}
@@ -54,6 +56,7 @@ func New(ctx context.Context, c config.Config, o Options) (*Server, error) {
 	if s.Delivery, err = newDelivery(core, r, s.metrics); err != nil {
 		return nil, errors.Join(err, core.Close())
 	}
+	s.pools = pools(core, s.Delivery)
 	core.UserManager.Servers = func(*db.Tx) (story.Servers, error) {
 		return story.Servers{None: !r.Configured(), AllDownSince: r.AllDownSince()}, nil
 	}
@@ -136,8 +139,9 @@ func (s *Server) StartJobs() (stop func()) {
 	soft, endSoft := context.WithCancel(context.Background())
 	hard, endHard := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { s.askings().Run(soft) })
-	running.Go(func() { s.mails().Run(soft, hard) })
+	for _, p := range s.pools {
+		running.Go(func() { p.Run(soft, hard) })
+	}
 	running.Go(func() { s.tidy(soft) })
 	running.Go(func() { s.watch(soft) })
 	running.Go(func() { s.Canary.Run(soft) })

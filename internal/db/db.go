@@ -56,8 +56,6 @@ type querier interface {
 type Dialect struct {
 	// ForUpdate ends a SELECT that locks its rows.
 	ForUpdate string
-	// SkipLocked does too, and passes over those that another transaction has locked.
-	SkipLocked string
 	// MatchFrom and MatchWhere select the users u of environment $1 whose search
 	// text contains $2, through the trigram index. See SearchArg for $2.
 	MatchFrom, MatchWhere string
@@ -162,8 +160,7 @@ func (d *DB) Attach(name string, v any) {
 // written by other nodes is found by looking.
 func (d *DB) Notified(topic string) <-chan struct{} { return d.topic(topic) }
 
-// Wake puts the token there without a transaction.
-func (d *DB) Wake(topic string) {
+func (d *DB) wake(topic string) {
 	select {
 	case d.topic(topic) <- struct{}{}:
 	default:
@@ -201,7 +198,7 @@ func (tx *Tx) Dialect() Dialect { return tx.dialect }
 func (tx *Tx) Notify(topic string) {
 	tx.OnEnd(func(committed bool) {
 		if committed {
-			tx.db.Wake(topic)
+			tx.db.wake(topic)
 		}
 	})
 }

@@ -93,7 +93,6 @@ func (e *postgresEngine) measure(ctx context.Context) error {
 func (e *postgresEngine) dialect() Dialect {
 	return Dialect{
 		ForUpdate:  " FOR UPDATE",
-		SkipLocked: " FOR UPDATE SKIP LOCKED",
 		MatchFrom:  "users u",
 		MatchWhere: `u.environment_id = $1 AND u.search_text LIKE $2`,
 		SearchArg: func(folded string) string {

@@ -302,7 +302,6 @@ func TestAReportIsAboutItsOwnMail(t *testing.T) {
 		w.AddUser(other, "jane@acme.example", "Jane Elsewhere", access.Member)
 		_, err = w.App.Recovery.Ask(w.Ctx(), other, "jane@acme.example", access.From{Network: "192.0.2.7", Agent: testkit.Firefox})
 		require.NoError(t, err)
-		w.App.Recovery.Begin()
 		require.Eventually(t, func() bool { return count(w, "SELECT count(*) FROM messages WHERE state = 'sent'") == 1 }, patience, 10*time.Millisecond)
 		take(w, s.paths()[0], hardBounce())
 		require.Equal(t, 1, count(w, "SELECT count(*) FROM suppressions WHERE environment_id = $1", other.ID))

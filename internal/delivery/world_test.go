@@ -238,7 +238,6 @@ func askForJane(w *testkit.World) {
 	w.T.Helper()
 	_, err := w.App.Recovery.Ask(w.Ctx(), w.Acme, "jane@acme.example", access.From{Network: "192.0.2.7", Agent: testkit.Firefox})
 	require.NoError(w.T, err)
-	w.App.Recovery.Begin()
 }
 
 // newest gives Jane's newest mail as scripts see it.

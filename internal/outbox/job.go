@@ -1,10 +1,9 @@
 // Package outbox holds work that was promised together with the change that
 // caused it: jobs, and the mails some of them send.
 //
-// A job commits with its cause and is done at least once, also after a kill. It
-// ends in the transaction that holds its effect. What talks to the network is
-// claimed with a lease first (Pool); what is one transaction needs none (Drain).
-// What a mail says is not stored here: it is rendered when it is sent.
+// A job commits with its cause, is claimed with a lease and is done at least
+// once, also after a kill. Handlers end a job in the transaction that holds its
+// effect. What a mail says is not stored here: it is rendered when it is sent.
 package outbox
 
 import (
@@ -14,13 +13,13 @@ import (
 	"github.com/sparekey/sparekey/internal/id"
 )
 
-// Kind says who works on a job.
+// Kind says which pool works on a job.
 type Kind string
 
 // The kinds of job.
 const (
-	Resolve Kind = "resolve" // of a Drain; subject: a reset request
-	Send    Kind = "send"    // of a Pool; subject: a message
+	Resolve Kind = "resolve" // subject: a reset request
+	Send    Kind = "send"    // subject: a message
 )
 
 // Job is a claimed piece of work.
@@ -32,25 +31,21 @@ type Job struct {
 	holder      string
 }
 
-// Enqueue promises work for a Pool, due now. If a worker of this process is free,
-// the job is leased to it and handed over after the commit; that spares the commit
-// of a claim. Otherwise whoever looks next claims it.
+// Enqueue promises work, due now. If the pool takes jobs at once and a worker of
+// this process is free, the job is leased to it and handed over after the commit;
+// that spares the commit of a claim. Otherwise whoever looks next claims it.
 func Enqueue(tx *db.Tx, env id.Environment, kind Kind, subject string) error {
 	j := Job{Environment: env, ID: id.New[id.Job](), Subject: subject}
 	leasedUntil := int64(0)
-	if p, ok := tx.Attached(topic(kind)).(*Pool); ok && p.reserve() {
+	if p, ok := tx.Attached(topic(kind)).(*Pool); ok && p.AtOnce && p.reserve() {
 		j.Tries, j.holder = 1, p.holder
 		leasedUntil = tx.Now().Add(Lease).UnixMicro()
 		tx.OnEnd(func(committed bool) { p.handOver(j, committed) })
 	} else {
 		tx.Notify(topic(kind))
 	}
-	return insert(tx, j, kind, leasedUntil)
-}
-
-func insert(tx *db.Tx, j Job, kind Kind, leasedUntil int64) error {
 	_, err := tx.Exec(`INSERT INTO jobs (environment_id, id, kind, subject, due_at, leased_until, lease_holder, tries)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, j.Environment, j.ID, kind, j.Subject, tx.Now(), leasedUntil, j.holder, j.Tries)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, env, j.ID, kind, subject, tx.Now(), leasedUntil, j.holder, j.Tries)
 	return err
 }
 

@@ -174,7 +174,7 @@ func TestAJobIsHandedOverOnlyAfterItsCommit(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, d *db.DB, _ *clock) {
 		done := make(chan string, 10)
-		p := &Pool{DB: d, Kind: Resolve, Size: 1, Log: slog.New(slog.DiscardHandler), Handle: func(ctx context.Context, j Job) error {
+		p := &Pool{DB: d, Kind: Resolve, Size: 1, AtOnce: true, Log: slog.New(slog.DiscardHandler), Handle: func(ctx context.Context, j Job) error {
 			return d.Update(ctx, func(tx *db.Tx) error {
 				ended, err := Done(tx, j)
 				if ended {

@@ -24,12 +24,16 @@ const (
 	lookEvery  = time.Second // for work of other nodes, and work that falls due
 )
 
-// Pool runs the jobs of a kind that take long, one lease each.
+// Pool runs the jobs of one kind.
 type Pool struct {
 	DB   *db.DB
 	Kind Kind
 	Size int // jobs at a time
 	Log  *slog.Logger
+	// AtOnce: a job starts with the commit that promised it. That is quicker, but
+	// whoever waits for the answer to that commit may feel what the job costs. So
+	// not for what follows from an asking: it costs more for a known address.
+	AtOnce bool
 	// Handle does the job and calls Done or Postpone in its own transaction.
 	// A job of which it returns an error is tried again later.
 	Handle func(ctx context.Context, j Job) error
@@ -161,19 +165,19 @@ func (p *Pool) claim(ctx context.Context, n int) []Job {
 	return jobs
 }
 
-// guarded turns a panic into an error: one bad row must not stop the server, and
+// handle turns a panic into an error: one bad row must not stop the server, and
 // again after each restart.
-func guarded(do func() error) (err error) {
+func (p *Pool) handle(ctx context.Context, j Job) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return do()
+	return p.Handle(ctx, j)
 }
 
 func (p *Pool) work(ctx context.Context, j Job) {
-	err := guarded(func() error { return p.Handle(ctx, j) })
+	err := p.handle(ctx, j)
 	if err == nil || ctx.Err() != nil { // interrupted: its lease will run out
 		return
 	}

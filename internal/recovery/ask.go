@@ -43,10 +43,6 @@ func (r *Recovery) Ask(ctx context.Context, env environment.Environment, typed s
 	return asked, err
 }
 
-// Begin lets the work on what was asked begin. Who answers the one who asked calls
-// it once the answer is out, so that nobody can feel in it what the work costs.
-func (r *Recovery) Begin() { outbox.Begin(r.DB, outbox.Resolve) }
-
 func (r *Recovery) mayAsk(tx *db.Tx, env environment.Environment, from access.From) error {
 	if r.NoLimits {
 		return nil
@@ -75,6 +71,6 @@ func request(tx *db.Tx, env id.Environment, a address.Address, from access.From)
 		if n == 0 {
 			continue // the number is taken: one in a billion
 		}
-		return number, outbox.Promise(tx, env, outbox.Resolve, string(r))
+		return number, outbox.Enqueue(tx, env, outbox.Resolve, string(r))
 	}
 }

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -39,23 +40,30 @@ const (
 
 // Resolve is the job behind Ask: it finds out whose address was typed, takes or
 // makes the token, adds a link and queues the mail. It never waits for SMTP.
-func (r *Recovery) Resolve(tx *db.Tx, j outbox.Job) error {
-	env, err := environment.ByID(tx, j.Environment)
-	if fault.Is(err, fault.NotFound) {
-		return nil
-	}
-	if err != nil {
+func (r *Recovery) Resolve(ctx context.Context, j outbox.Job) error {
+	return r.DB.Update(ctx, func(tx *db.Tx) error {
+		env, err := environment.ByID(tx, j.Environment)
+		if err != nil {
+			return endIfGone(tx, j, err)
+		}
+		q, err := db.One[Request](tx, "SELECT id, address, address_key, network, agent, made_at FROM requests WHERE environment_id = $1 AND id = $2 AND resolved_at IS NULL",
+			env.ID, j.Subject)
+		if err != nil {
+			return endIfGone(tx, j, err)
+		}
+		if err := r.resolve(tx, env, q); err != nil {
+			return err
+		}
+		_, err = outbox.Done(tx, j)
 		return err
+	})
+}
+
+func endIfGone(tx *db.Tx, j outbox.Job, err error) error {
+	if errors.Is(err, db.ErrNone) || fault.Is(err, fault.NotFound) {
+		_, err = outbox.Done(tx, j)
 	}
-	q, err := db.One[Request](tx, "SELECT id, address, address_key, network, agent, made_at FROM requests WHERE environment_id = $1 AND id = $2 AND resolved_at IS NULL",
-		env.ID, j.Subject)
-	if errors.Is(err, db.ErrNone) { // an administrator's Go was quicker
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return r.resolve(tx, env, q)
+	return err
 }
 
 // resolveWaiting does now what still waits for an address, so that an answered

@@ -44,7 +44,6 @@ func open(t *testing.T) *door {
 	})}
 	_, err := d.App.Recovery.Ask(t.Context(), d.Acme, d.Jane.Email, access.From{Network: "192.0.2.7", Agent: testkit.Firefox})
 	require.NoError(t, err)
-	d.App.Recovery.Begin()
 	d.path = d.Mail(d.Jane.Email, "Reset").From
 	require.Regexp(t, `^r-[0-9a-z]{53}@`+regexp.QuoteMeta(domain)+`$`, d.path)
 	d.listener, err = returns.Listen("127.0.0.1:0", returns.Options{

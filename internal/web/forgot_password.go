@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/a-h/templ"
-
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/secret"
@@ -77,18 +75,8 @@ func (d *Door) submitForgotPassword(v *visit) error {
 		v.setCookie(askedCookie, d.Recovery.Browser(v.env, asked.Address.Key), 24*time.Hour)
 	}
 	v.setCookie(caseCookie, asked.Case, 24*time.Hour)
-	return v.showAsked(templates.CheckYourMailPage(templates.CheckYourMail{
+	return v.show(http.StatusOK, templates.CheckYourMailPage(templates.CheckYourMail{
 		Page: v.anonymous(), Email: typed, Sender: v.sender(), Subject: mail.Subject(mail.Reset, v.env.Name),
 		Case: asked.Case, Again: v.form.Get("again") != "", HelpLine: v.env.Policy.HelpLine,
 	}))
-}
-
-// showAsked answers an asking, and only then lets the work on it begin.
-func (v *visit) showAsked(c templ.Component) error {
-	if err := v.show(http.StatusOK, c); err != nil {
-		return err
-	}
-	_ = http.NewResponseController(v.w).Flush() // the client may have left
-	v.d.Recovery.Begin()
-	return nil
 }

@@ -167,7 +167,7 @@ func (d *Door) submitAskAgain(v *visit) error {
 	m.Page, m.HelpLine, m.Case = v.anonymous(), v.env.Policy.HelpLine, asked.Case
 	m.Text = append(m.Text, "It comes from "+v.sender()+", with the subject “"+mail.Subject(mail.Reset, v.env.Name)+"”.")
 	m.ActionWords, m.ActionURL = "I have a code", v.at("reset-password")
-	return v.showAsked(templates.MessagePage(m))
+	return v.show(http.StatusOK, templates.MessagePage(m))
 }
 
 func (d *Door) showCode(v *visit) error {

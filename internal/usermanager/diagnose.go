@@ -88,8 +88,7 @@ func clockWords(t, now time.Time) string {
 // askedElsewhere adds the newest asking of the last day for an address that is
 // nobody's and near the user's own, unless the user asked rightly since.
 func askedElsewhere(tx *db.Tx, env id.Environment, u user.User, stories map[id.User]diagnosis.Story) error {
-	strays, err := db.All[Unmatched](tx, `SELECT address_key, address, asked, first_at, last_at FROM unmatched
-		WHERE environment_id = $1 AND last_at > $2 ORDER BY last_at DESC, address_key LIMIT $3`, env, tx.Now().Add(-elsewhereFor), mostUnmatched)
+	strays, err := newestUnmatched(tx, env, elsewhereFor)
 	if err != nil {
 		return err
 	}

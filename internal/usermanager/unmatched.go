@@ -21,7 +21,6 @@ type Unmatched struct {
 	Key     string    `db:"address_key"` // names it to FindUnmatched and IgnoreUnmatched
 	Address string    `db:"address"`     // as it was typed last
 	Asked   int       `db:"asked"`       // how often
-	FirstAt time.Time `db:"first_at"`
 	LastAt  time.Time `db:"last_at"`
 	Guess   *Guess    // who was probably meant; nil if nobody comes near, or the actor does
 }
@@ -74,9 +73,14 @@ func (m *UserManager) FindUnmatched(ctx context.Context, actor access.Actor, env
 
 func errNotInList() error { return fault.New(fault.NotFound, "This request is no longer in the list.") }
 
+// newestUnmatched gives those of so long until now, the newest first.
+func newestUnmatched(tx *db.Tx, env id.Environment, lately time.Duration) ([]Unmatched, error) {
+	return db.All[Unmatched](tx, `SELECT address_key, address, asked, last_at FROM unmatched
+		WHERE environment_id = $1 AND last_at > $2 ORDER BY last_at DESC, address_key LIMIT $3`, env, tx.Now().Add(-lately), mostUnmatched)
+}
+
 func unmatched(tx *db.Tx, actor access.Actor, env id.Environment, words, after string, limit int) (UnmatchedPage, error) {
-	all, err := db.All[Unmatched](tx, `SELECT address_key, address, asked, first_at, last_at FROM unmatched
-		WHERE environment_id = $1 AND last_at > $2 ORDER BY last_at DESC, address_key LIMIT $3`, env, tx.Now().Add(-keepUnmatched), mostUnmatched)
+	all, err := newestUnmatched(tx, env, keepUnmatched)
 	if err != nil {
 		return UnmatchedPage{}, err
 	}
@@ -106,9 +110,9 @@ func unlikely(u Unmatched) int {
 
 // unmatchedOf gives the entry of one asking, whether or not it still stands in the list.
 func unmatchedOf(tx *db.Tx, actor access.Actor, env id.Environment, a Asking) (UnmatchedPage, error) {
-	u, err := db.One[Unmatched](tx, "SELECT address_key, address, asked, first_at, last_at FROM unmatched WHERE environment_id = $1 AND address_key = $2", env, a.AddressKey)
+	u, err := db.One[Unmatched](tx, "SELECT address_key, address, asked, last_at FROM unmatched WHERE environment_id = $1 AND address_key = $2", env, a.AddressKey)
 	if errors.Is(err, db.ErrNone) {
-		u, err = Unmatched{Key: a.AddressKey, Address: a.Address, Asked: 1, FirstAt: a.MadeAt, LastAt: a.MadeAt}, nil
+		u, err = Unmatched{Key: a.AddressKey, Address: a.Address, Asked: 1, LastAt: a.MadeAt}, nil
 	}
 	if err != nil {
 		return UnmatchedPage{}, err

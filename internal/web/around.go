@@ -124,6 +124,12 @@ func (d *Door) environments(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h, pattern := d.routes.Handler(r)
+	if pattern == "" || slug != strings.ToLower(slug) {
+		if to := d.usual(r, slug, rest); to != "" {
+			http.Redirect(w, r, to, http.StatusFound)
+			return
+		}
+	}
 	if pattern == "" {
 		d.unknown(rec, r, h)
 		return
@@ -137,6 +143,24 @@ func (d *Door) environments(w http.ResponseWriter, r *http.Request) {
 func holdsLink(rest string) bool {
 	first, link, _ := strings.Cut(rest, "/")
 	return link != "" && (first == "reset-password" || first == "not-me" || first == "confirm-address")
+}
+
+// usual gives the address of the page that somebody meant who typed it: phones
+// begin with a capital, and some end with a slash. There is none for what holds
+// a link: that is right as it stands, or wrong.
+func (d *Door) usual(r *http.Request, slug, rest string) string {
+	slug, rest = strings.ToLower(slug), strings.ToLower(strings.TrimRight(rest, "/"))
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || !environment.HasPages(slug) || holdsLink(rest) {
+		return ""
+	}
+	to := &url.URL{Path: strings.TrimSuffix("/"+slug+"/"+rest, "/"), RawQuery: r.URL.RawQuery}
+	if to.Path == r.URL.Path {
+		return ""
+	}
+	if _, pattern := d.routes.Handler(&http.Request{Method: r.Method, Host: r.Host, URL: to}); pattern == "" {
+		return ""
+	}
+	return to.String()
 }
 
 // unknown answers for addresses that are none (404), methods that do not fit

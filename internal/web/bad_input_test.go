@@ -104,7 +104,7 @@ func TestUnknownPlacesAnswerClearly(t *testing.T) {
 	t.Parallel()
 	onSQLite(t, func(t *testing.T, w *testkit.World) {
 		link := askFor(w, janeEmail)
-		for _, slug := range []string{"nowhere", "ACME", "acme.", "-acme", "acme%00", "acme%ff", "api", "metrics", "debug", "a'b", strings.Repeat("a", 64), strings.Repeat("a", 8000), "..%2facme", "*"} {
+		for _, slug := range []string{"nowhere", "acme.", "-acme", "acme%00", "acme%ff", "api", "metrics", "debug", "a'b", strings.Repeat("a", 64), strings.Repeat("a", 8000), "..%2facme", "*"} {
 			for _, page := range []string{"login", "forgot-password", "reset-password", "reset-password/" + lastOf(link), "account", "users", "session", "not-me/" + lastOf(link)} {
 				a := send(w, http.MethodGet, "/"+slug+"/"+page, "")
 				require.Contains(t, []int{http.StatusNotFound, http.StatusUnauthorized}, a.Status, "%.20s %s", slug, page)
@@ -122,6 +122,35 @@ func TestUnknownPlacesAnswerClearly(t *testing.T) {
 		root := send(w, http.MethodGet, "/", "")
 		require.Equal(t, http.StatusOK, root.Status)
 		require.NotContains(t, strings.ToLower(root.Body), "acme", "nobody learns which environments there are")
+		require.Equal(t, http.StatusOK, send(w, http.MethodGet, link, "").Status)
+	})
+}
+
+// TestAnAddressTypedAlmostRightLeadsThere: phones begin with a capital.
+func TestAnAddressTypedAlmostRightLeadsThere(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		for typed, page := range map[string]string{
+			"/Acme": "/acme", "/ACME/": "/acme", "/ACME/login": "/acme/login", "/acme/login/": "/acme/login", "/acme/Login": "/acme/login",
+			"/Acme/forgot-password/?email=a%26b": "/acme/forgot-password?email=a%26b", "/Operator": "/operator", "/acme/users/new/": "/acme/users/new",
+			"/Acme/reset-password/": "/acme/reset-password", "/ACME/help/Who-Needs-Help/": "/acme/help/who-needs-help",
+		} {
+			for _, method := range []string{http.MethodGet, http.MethodHead} {
+				a := send(w, method, typed, "")
+				require.Equal(t, http.StatusFound, a.Status, typed)
+				require.Equal(t, page, a.Header.Get("Location"))
+			}
+		}
+		link := strings.TrimPrefix(askFor(w, janeEmail), w.URL)
+		for _, dead := range []string{
+			strings.Replace(link, "/acme/", "/ACME/", 1), strings.Replace(link, "reset-password", "Reset-Password", 1),
+			"/Acme/not-me/" + lastOf(link), "/ACME/confirm-address/" + lastOf(link) + "/", "/acme/x/", "/Acme/logout", "/Nobody-here.", "/ACME/session",
+		} {
+			a := send(w, http.MethodGet, dead, "")
+			require.NotEqual(t, http.StatusFound, a.Status, dead)
+			require.NotContains(t, a.Header.Get("Location"), lastOf(link), "no redirect carries a link")
+		}
+		require.Equal(t, http.StatusNotFound, send(w, http.MethodPost, "/Acme/login", form("email", janeEmail, "password", testkit.Passphrase)).Status)
 		require.Equal(t, http.StatusOK, send(w, http.MethodGet, link, "").Status)
 	})
 }

@@ -142,10 +142,20 @@ func TestWhatAnswersRaise(t *testing.T) {
 			switch a.Name {
 			case alarm.RefusedReputation:
 				require.Equal(t, "list.example", a.About)
+				require.Contains(t, a.Sentence, "acme.example does not trust our mail server: we stand on the list list.example. Look up our address there")
 			default:
 				require.Contains(t, a.Sentence, "DMARC, DKIM, SPF")
 			}
 		}
+	})
+}
+
+// TestADomainThatNamesNoListIsNotCitedAgainstItself.
+func TestADomainThatNamesNoListIsNotCitedAgainstItself(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		w.notice(answer(diagnosis.RefusedReputation, "acme.example", "554 5.7.1 bad reputation"))
+		require.Contains(t, w.list()[0].Sentence, "acme.example does not trust our mail server. Ask the postmaster there")
 	})
 }
 

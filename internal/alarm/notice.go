@@ -124,13 +124,13 @@ func unreachable(tx *db.Tx, a Answer) error {
 }
 
 func (a Answer) reputation() Alarm {
-	about, whom := a.List, "the list "+a.List
+	about, where, because := a.List, "Look up our address there", fmt.Sprintf(": we stand on the list %s", a.List)
 	if about == "" {
-		about, whom = a.Domain, a.Domain
+		about, where, because = a.Domain, "Ask the postmaster there what we are blamed for", ""
 	}
 	return Alarm{
 		Name: RefusedReputation, About: about, Severity: Urgent, Detail: a.Reply,
-		Sentence: fmt.Sprintf("%s does not trust our mail server, says %s. Look up our address there and ask for removal; the reply below may name the page. Meanwhile mail can leave by another server, first in SPAREKEY_SMTP.", a.Domain, whom),
+		Sentence: fmt.Sprintf("%s does not trust our mail server%s. %s and ask for removal; the reply below may name the page. Meanwhile mail can leave by another server, first in SPAREKEY_SMTP.", a.Domain, because, where),
 	}
 }
 

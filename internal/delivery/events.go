@@ -22,9 +22,6 @@ func (d *Delivery) MayPost(provider string) bool { return d.Providers[provider] 
 func (d *Delivery) TakeEvents(ctx context.Context, provider string, p mailevent.Post) error {
 	events, err := d.Providers[provider].Read(ctx, p, d.DB.Now())
 	switch {
-	case errors.Is(err, mailevent.ErrReplayed):
-		d.observeEvent(provider, Replayed)
-		return nil
 	case errors.Is(err, mailevent.ErrUnproven):
 		d.observeEvent(provider, Forged)
 		return err

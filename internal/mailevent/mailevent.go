@@ -62,8 +62,6 @@ var (
 	ErrUnproven = errors.New("nothing proves that the mail provider sent this")
 	// ErrMalformed says that a proven request cannot be read.
 	ErrMalformed = errors.New("this is no event of the mail provider")
-	// ErrReplayed says that the same request was read before.
-	ErrReplayed = errors.New("this request was taken before")
 )
 
 // Fetch reads a small document by https. It follows no redirection.

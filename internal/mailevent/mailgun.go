@@ -59,7 +59,7 @@ func (m mailgun) Read(ctx context.Context, p Post, now time.Time) ([]Event, erro
 	case err != nil:
 		return nil, err
 	case !first:
-		return nil, ErrReplayed
+		return nil, ErrUnproven // somebody saw the token, and writes words of their own
 	}
 	if e, ok := post.Event.event(); ok {
 		return []Event{e}, nil

@@ -270,7 +270,7 @@ func TestMailgunProvesItself(t *testing.T) {
 		require.Equal(t, int64(1795608000500), events[0].At.UnixMilli())
 	}
 	_, err := m.Read(t.Context(), gunPost(t, "signing-key", "token1", now, strings.Replace(gunFailed, "jane", "mary", 1)), now)
-	require.ErrorIs(t, err, ErrReplayed, "the signature does not cover what it says")
+	require.ErrorIs(t, err, ErrUnproven, "the signature does not cover what it says")
 
 	for name, p := range map[string]Post{
 		"another key": gunPost(t, "guess", "token2", now, gunFailed), "old": gunPost(t, "signing-key", "token3", now.Add(-time.Hour), gunFailed),

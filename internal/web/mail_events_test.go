@@ -89,7 +89,7 @@ func TestAProviderReportsABounce(t *testing.T) {
 			require.Equal(t, http.StatusOK, status)
 		}
 		status, _ = post(w, "mailgun", gun(w, "t1", strings.Replace(failed, "e1", "e9", 1)))
-		require.Equal(t, http.StatusOK, status, "a replayed token with other words")
+		require.Equal(t, http.StatusForbidden, status, "a replayed token with other words")
 		require.Equal(t, 1, kept(w, "reports"))
 
 		// Another node knows the token too, and a new one is taken there.
@@ -101,7 +101,7 @@ func TestAProviderReportsABounce(t *testing.T) {
 		t.Cleanup(node.Close)
 		here.URL = node.URL
 		status, _ = post(&here, "mailgun", gun(w, "t1", strings.Replace(failed, "e1", "e9", 1)))
-		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, http.StatusForbidden, status)
 		require.Equal(t, 1, kept(w, "reports"), "used at another node")
 		status, _ = post(&here, "mailgun", gun(w, "t3", strings.Replace(failed, "e1", "e9", 1)))
 		require.Equal(t, http.StatusOK, status)

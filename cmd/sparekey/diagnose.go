@@ -272,7 +272,7 @@ func (rc diagnosedRecipient) write(b *strings.Builder, reason diagnosis.Class) {
 
 // facts are what a sentence may name. Nobody has a name here.
 func (rc diagnosedRecipient) facts() diagnosis.Facts {
-	f := diagnosis.Facts{Name: rc.Address, Address: rc.Address, New: rc.found.MovedTo, Host: rc.found.Server, Reply: rc.Reply, List: rc.found.List}
+	f := diagnosis.Facts{Name: rc.Address, Address: rc.Address, New: rc.found.MovedTo, Reply: rc.Reply, List: rc.found.List}
 	switch rc.Class {
 	case diagnosis.AutoReply, diagnosis.Delivered, diagnosis.Complaint: // it happened when the mail was written
 		f.Since = rc.found.At

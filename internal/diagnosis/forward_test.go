@@ -17,13 +17,11 @@ func TestAForwardsDeadEnd(t *testing.T) {
 	d := told("jane@home.example")
 	require.Equal(t, "jane@acme.example passes its mail on to jane@home.example. home.example says there is no mailbox jane@home.example.", d.Sentence)
 	require.Equal(t, StepGiveLink, d.Button.Step, "the address on file is right")
-	require.False(t, d.Hard)
 	require.Contains(t, told("janet@acme.example").Sentence, "passes its mail on to janet@acme.example")
 	for _, own := range []string{"", "Jane@ACME.example", "<jane@acme.example>", "jane@mx1.acme.example", "/O=ACME/CN=JANE", "jane", "@acme.example", "jane @home.example"} {
 		d := told(own)
 		require.Equal(t, "acme.example says there is no mailbox jane@acme.example. Did you mean j.doe@acme.example?", d.Sentence, own)
 		require.Equal(t, StepCorrect, d.Button.Step)
-		require.True(t, d.Hard)
 	}
 }
 

@@ -38,8 +38,6 @@ func Judge(s Story, now time.Time) Diagnosis {
 type judgement struct {
 	story Story
 	now   time.Time
-	about Mail // the mail it is about
-	hard  bool
 }
 
 // say puts a class into words.
@@ -48,15 +46,11 @@ func (j *judgement) say(c Class, f Facts) Diagnosis {
 	if f.New == "" {
 		f.New = j.story.Guess
 	}
-	switch c {
-	case MailboxMoved:
+	if c == MailboxMoved {
 		f.New = Reply(Heard{Text: f.Reply}).MovedTo
-	case RefusedReputation:
-		f.List = Reply(Heard{Text: f.Reply}).List
 	}
 	return Diagnosis{
-		Class: c, Family: c.Family(), Since: f.Since, Sentence: Sentence(c, f), Button: Action(c, f), Operator: Operator(c, f),
-		New: f.New, Perhaps: f.Perhaps, Hard: j.hard, Reply: f.Reply, Mail: j.about.ID,
+		Class: c, Family: c.Family(), Since: f.Since, Sentence: Sentence(c, f), Button: Action(c, f), New: f.New, Reply: f.Reply,
 	}
 }
 
@@ -96,8 +90,7 @@ func (j *judgement) suppressed() (Class, Facts, bool) {
 	if p == nil {
 		return "", Facts{}, false
 	}
-	j.hard = p.Class.Family() == FamilyAddress || p.Class == Suppressed
-	return p.Class, Facts{Since: p.Since, Provider: p.Provider, Reply: p.Reply}, true
+	return p.Class, Facts{Since: p.Since, Reply: p.Reply}, true
 }
 
 // askedElsewhere: the newest thing that happened is an asking with another address.
@@ -198,7 +191,6 @@ func (j *judgement) mails() (Class, Facts, bool) {
 		}
 		t := j.trouble(*m)
 		if t != nil && (t.hard || newest == nil && !j.harderBefore(i)) {
-			j.about, j.hard = *m, t.hard
 			t.facts.Since = j.since(t.class, t.facts.Since)
 			return t.class, t.facts, true
 		}
@@ -264,10 +256,10 @@ func (j *judgement) trouble(m Mail) *trouble {
 			worst = &m.Reports[i]
 		}
 	}
-	f := Facts{Since: m.LastTryAt, Host: m.Server, Reply: m.Reply}
+	f := Facts{Since: m.LastTryAt, Reply: m.Reply}
 	switch {
 	case worst != nil:
-		f = Facts{Since: worst.At, Host: m.Server, Reply: worst.Reply}
+		f = Facts{Since: worst.At, Reply: worst.Reply}
 		if worst.Kind == "bounce" && elsewhere(worst.Recipient, j.story.Address) {
 			f.Forward = worst.Recipient
 		}
@@ -301,8 +293,7 @@ func orUnknown(c Class) Class {
 
 // underWay is what can be said of a mail that has not failed.
 func (j *judgement) underWay(m Mail) (Class, Facts, bool) {
-	j.about = m
-	f := Facts{Since: m.QueuedAt, Host: m.Server, Reply: m.Reply, Next: m.NextTryAt}
+	f := Facts{Since: m.QueuedAt, Reply: m.Reply, Next: m.NextTryAt}
 	pending := m.State == StateQueued || m.State == StateDeferred
 	down := j.story.AllDownSince
 	switch {
@@ -356,7 +347,7 @@ func (j *judgement) taken(m Mail) (Class, Facts, bool) {
 		}
 	}
 	if _, _, ok := j.person(m.Link); ok { // seen, but too short a while ago to say more
-		return Accepted, Facts{Since: m.AcceptedAt, Host: m.Server}, true
+		return Accepted, Facts{Since: m.AcceptedAt}, true
 	}
 	if notice != nil && notice.Kind != "delivered" {
 		return j.notice(m, *notice)
@@ -370,19 +361,19 @@ func (j *judgement) taken(m Mail) (Class, Facts, bool) {
 	age := j.now.Sub(m.AcceptedAt)
 	switch {
 	case notice == nil && age < notOpenedFrom || !lastScan.At.IsZero() && j.now.Sub(lastScan.At) < scannerQuiet:
-		return Accepted, Facts{Since: m.AcceptedAt, Host: m.Server}, true
+		return Accepted, Facts{Since: m.AcceptedAt}, true
 	case !lastScan.At.IsZero():
 		return ScannerOnly, Facts{Since: lastScan.At, Vendor: agent.Vendor(lastScan.Agent), Perhaps: true}, true
 	case notice != nil:
 		return j.notice(m, *notice)
 	default:
-		return NotOpened, Facts{Since: m.AcceptedAt, Host: m.Server}, true
+		return NotOpened, Facts{Since: m.AcceptedAt}, true
 	}
 }
 
 // notice is what a report says that is no failure.
 func (j *judgement) notice(m Mail, r Report) (Class, Facts, bool) {
-	f := Facts{Since: r.At, Host: m.Server, Reply: r.Reply}
+	f := Facts{Since: r.At, Reply: r.Reply}
 	switch r.Kind {
 	case "delay":
 		if r.Class != Delayed && r.Reply != "" {

@@ -164,7 +164,7 @@ func answers(rc dsn.Recipient) []Heard {
 		if text == "" || i == 1 && strings.HasPrefix(diagnostic, text) {
 			continue
 		}
-		h := Heard{Stage: stage, Text: text, Server: rc.RemoteMTA, Domain: domainOf(rc.Address), Final: rc.Action == dsn.Failed}
+		h := Heard{Stage: stage, Text: text, Server: rc.RemoteMTA, Domain: domainOf(rc.Address)}
 		if code := replyCode.FindStringSubmatch(text); code != nil {
 			h.Code, _ = strconv.Atoi(code[1])
 		}
@@ -177,12 +177,12 @@ func answers(rc dsn.Recipient) []Heard {
 // inWords reads a text as if it had no codes.
 func inWords(text string, h Heard) Finding {
 	bare := enhancedInText.ReplaceAllString(replyCode.ReplaceAllString(text, ""), "")
-	return Reply(Heard{Text: bare, Stage: h.Stage, Server: h.Server, Domain: h.Domain, Final: h.Final})
+	return Reply(Heard{Text: bare, Stage: h.Stage, Server: h.Server, Domain: h.Domain})
 }
 
 // byCode judges by the numbers alone, or shows what was said without them.
 func byCode(rc dsn.Recipient, heard []Heard) Finding {
-	h := Heard{Enhanced: rc.Status, Final: rc.Action == dsn.Failed, Server: rc.RemoteMTA, Domain: domainOf(rc.Address)}
+	h := Heard{Enhanced: rc.Status, Server: rc.RemoteMTA, Domain: domainOf(rc.Address)}
 	if len(heard) > 0 {
 		h = heard[0]
 		if rc.Status != "5.0.0" && rc.Status != "4.0.0" {
@@ -206,7 +206,7 @@ func fromText(rc dsn.Recipient) (Finding, bool) {
 	if strings.Contains(rc.Text, "groups.google.com/") { // in seventy languages
 		return Finding{Class: RefusedByRecipient, Reply: showable(rc.Text)}, true
 	}
-	h := Heard{Server: rc.RemoteMTA, Domain: domainOf(rc.Address), Final: rc.Action == dsn.Failed}
+	h := Heard{Server: rc.RemoteMTA, Domain: domainOf(rc.Address)}
 	for _, paragraph := range nearest(strings.Split(clip(rc.Text), "\n\n"), rc) {
 		if f := inWords(causes(paragraph, rc), h); f.Class != Unknown {
 			f.Reply = showable(paragraph)

@@ -28,10 +28,9 @@ type Story struct {
 
 // Suppression is why an address gets no mail.
 type Suppression struct {
-	Class    Class
-	Since    time.Time
-	Provider string // whose own list it is, "" if ours
-	Reply    string
+	Class Class
+	Since time.Time
+	Reply string
 }
 
 // Elsewhere is an asking with an address that is nobody's, near one that is.
@@ -55,10 +54,8 @@ const (
 
 // Mail is one mail of the recovery.
 type Mail struct {
-	ID     string
-	Link   string // id of the link in it, as in Open.Link
-	State  State
-	Server string // the server that spoke last, as a name
+	Link  string // id of the link in it, as in Open.Link
+	State State
 
 	QueuedAt   time.Time
 	DueAt      time.Time // when somebody should have taken it from the queue
@@ -91,7 +88,6 @@ type Report struct {
 	// Recipient is the mailbox it names, "" if none. Another than the person's means
 	// that the mail was passed on.
 	Recipient string
-	Source    string // "mail" for a returned one, else the provider
 }
 
 // Open is one look at a mailed link.
@@ -122,13 +118,7 @@ type Diagnosis struct {
 	Sentence string
 	Button   Button
 	New      string // the address that is meant or moved to, "" if nobody knows
-	// What the operator is told, "" for nothing.
-	Operator string
-	// Perhaps: it is a guess, and the sentence says so.
-	Perhaps bool
-	Hard    bool   // writing to this address again can never work
-	Reply   string // the literal answer behind it, "" if there is none
-	Mail    string // id of the mail it is about, "" if none
+	Reply    string // the literal answer behind it, "" if there is none
 }
 
 // Button is the one step that helps.

@@ -13,9 +13,7 @@ type Facts struct {
 	Address  string // the mailbox
 	New      string // a new or likely address
 	Other    string // another address that somebody typed
-	Host     string // the server that spoke
 	Reply    string // the literal answer
-	Provider string // of mail, whose list it is
 	List     string // of senders that are blocked
 	Reason   string // why a form was refused, or the reason behind another class
 	Vendor   string // of a scanner
@@ -343,7 +341,7 @@ func Action(c Class, f Facts) Button {
 	}
 }
 
-// Operator is what the people who run the server are told; "" for nothing.
+// Operator is what an answer tells the people who run the server; "" for nothing.
 func Operator(c Class, f Facts) string {
 	if f.Forward != "" {
 		f.Address = f.Forward
@@ -354,7 +352,7 @@ func Operator(c Class, f Facts) string {
 	}
 	switch c {
 	case Suppressed:
-		return "Clear " + f.Address + " from the list of dead addresses of " + or(f.Provider, "our mail provider") + f.when(", where it stands since ", f.Since) + "."
+		return "Clear " + f.Address + " from our mail provider’s list of dead addresses."
 	case Complaint:
 		return "A complaint came in; watch whether they are more than one in a thousand mails a day."
 	case RefusedReputation:
@@ -380,14 +378,6 @@ func Operator(c Class, f Facts) string {
 		return "If three domains or more do not answer at once, it is our own way out."
 	case TLSFailed:
 		return "Look at the certificate and the TLS policy of " + f.domain() + "." + reply
-	case Stuck:
-		return "Jobs wait longer than a minute: does a server run, and is the database slow?"
-	case NoMailServer:
-		return "Set SPAREKEY_SMTP."
-	case AllServersDown:
-		return "No configured mail server takes mail." + reply
-	case NotOpened:
-		return "If more than three in ten mails to " + f.domain() + " are never opened, they are filtered there."
 	default:
 		return ""
 	}

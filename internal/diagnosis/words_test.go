@@ -27,13 +27,13 @@ func wellWritten(t *testing.T, s string) {
 // facts, with and without each part.
 func everyMixture() []Facts {
 	full := Facts{
-		Name: "Kim Doe", Address: "kim@corp.test", New: "kim@corp.example", Other: "kim@old.test", Host: "mx.corp.test", Reply: "550 5.7.1 no", Provider: "postmark",
+		Name: "Kim Doe", Address: "kim@corp.test", New: "kim@corp.example", Other: "kim@old.test", Reply: "550 5.7.1 no",
 		List: "Spamhaus", Reason: "The last answer: “450 later”.", Vendor: "Barracuda", Since: at(1), Next: at(5), SignedIn: at(9), Count: 3,
 	}
 	all := []Facts{full, {Name: "Kim Doe", Address: "kim@corp.test", Other: "kim@old.test"}}
 	for _, without := range []func(*Facts){
-		func(f *Facts) { f.New = "" }, func(f *Facts) { f.New = strings.ToUpper(f.Address) }, func(f *Facts) { f.Host = "" }, func(f *Facts) { f.Reply = "" },
-		func(f *Facts) { f.Provider = "" }, func(f *Facts) { f.List = "" }, func(f *Facts) { f.Reason = "" }, func(f *Facts) { f.Vendor = "" },
+		func(f *Facts) { f.New = "" }, func(f *Facts) { f.New = strings.ToUpper(f.Address) }, func(f *Facts) { f.Reply = "" },
+		func(f *Facts) { f.List = "" }, func(f *Facts) { f.Reason = "" }, func(f *Facts) { f.Vendor = "" },
 		func(f *Facts) { f.Since = time.Time{} }, func(f *Facts) { f.Next = time.Time{} }, func(f *Facts) { f.SignedIn = time.Time{} },
 		func(f *Facts) { f.Count = 1 }, func(f *Facts) { f.LinksOff = true }, func(f *Facts) { f.Perhaps = true }, func(f *Facts) { f.MayHave = true },
 		func(f *Facts) { f.Ours = true }, func(f *Facts) { f.Filter = true }, func(f *Facts) { f.Challenge = true }, func(f *Facts) { f.Name = "" },

@@ -164,7 +164,7 @@ func (r *reader) story(p Person, mails []outbox.WithToken) diagnosis.Story {
 func (r *reader) mail(m outbox.Message) diagnosis.Mail {
 	last := r.last[m.ID]
 	d := diagnosis.Mail{
-		ID: string(m.ID), Link: m.Link, State: diagnosis.State(m.State), Server: last.Server, QueuedAt: m.MadeAt, DueAt: m.MadeAt,
+		Link: m.Link, State: diagnosis.State(m.State), QueuedAt: m.MadeAt, DueAt: m.MadeAt,
 		LastTryAt: last.Ended(), NextTryAt: m.NextTryAt, AcceptedAt: m.AcceptedAt, UnderWay: r.underWay[m.ID],
 		Class: diagnosis.Class(last.Class), Hard: last.Hard, UnknownOutcome: last.Outcome == "unknown",
 		Ours: last.Server != "" && last.Class != "" && (last.Code < 400 || last.Stage != relay.StageRcpt && last.Stage != relay.StageData),
@@ -177,7 +177,7 @@ func (r *reader) mail(m outbox.Message) diagnosis.Mail {
 	}
 	for _, p := range r.reports[m.ID] {
 		d.Reports = append(d.Reports, diagnosis.Report{
-			At: p.At, Kind: p.Kind, Class: diagnosis.Class(p.Class), Hard: p.Hard, Reply: p.Reply, Recipient: p.Recipient, Source: p.Source,
+			At: p.At, Kind: p.Kind, Class: diagnosis.Class(p.Class), Hard: p.Hard, Reply: p.Reply, Recipient: p.Recipient,
 		})
 	}
 	return d
@@ -194,7 +194,7 @@ func suppressions(tx *db.Tx, env id.Environment, keys []string) (map[string]*dia
 	entries, err := suppression.Among(tx, env, keys)
 	all := make(map[string]*diagnosis.Suppression, len(entries))
 	for _, e := range entries {
-		all[e.AddressKey] = &diagnosis.Suppression{Class: diagnosis.Class(e.Class), Since: e.Since, Provider: e.Provider, Reply: e.Reply}
+		all[e.AddressKey] = &diagnosis.Suppression{Class: diagnosis.Class(e.Class), Since: e.Since, Reply: e.Reply}
 	}
 	return all, err
 }

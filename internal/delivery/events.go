@@ -105,7 +105,7 @@ func (d *Delivery) meant(tx *db.Tx, e mailevent.Event, candidates []id.Message) 
 // types, but for those that tell of its own doings.
 func inEvent(provider string, e mailevent.Event) news {
 	f := diagnosis.Reply(diagnosis.Heard{
-		Code: e.Code, Enhanced: e.Enhanced, Text: e.Reply, Server: e.Reporter, Domain: domainOf(e.Recipient), Final: e.Kind == dsn.Bounce,
+		Code: e.Code, Enhanced: e.Enhanced, Text: e.Reply, Server: e.Reporter, Domain: domainOf(e.Recipient),
 	})
 	if e.Sure || f.Class == diagnosis.Unknown && e.Class != "" {
 		f.Class, f.Hard = e.Class, e.Hard

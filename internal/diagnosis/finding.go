@@ -17,8 +17,6 @@ type Heard struct {
 	OwnRelay bool
 	// First: it is the first try of this message there.
 	First bool
-	// Final: the sender stopped trying ("Action: failed"), whatever the codes say.
-	Final bool
 }
 
 // Finding is what one piece of evidence says.

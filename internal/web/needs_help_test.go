@@ -295,6 +295,7 @@ func TestAnInvitationThatDoesNotArriveHasANextStep(t *testing.T) {
 		ada.SignIn("admin@acme.example", testkit.Passphrase)
 		invite(w, "new@acme.example", "Nora New")
 		require.Eventually(t, func() bool { return count(w, "SELECT count(*) FROM cases") == 1 }, 20*time.Second, 5*time.Millisecond)
+		require.Equal(t, "resend-invitation", ada.Get("/acme/needs-help").Value("Action for Nora New"), "not Cancel reset token, the first")
 		page := ada.Get("/acme/users").Follow("Nora New")
 		require.Contains(t, page.Text(), "Nora New’s mailbox has been full")
 		w.Inbox.SetFate(nil)

@@ -9,7 +9,6 @@ import (
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
-	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/notice"
 	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/token"
@@ -86,12 +85,9 @@ func (a *Account) Confirm(ctx context.Context, env environment.Environment, text
 	}
 	var c Confirmation
 	err = a.DB.Update(ctx, func(tx *db.Tx) error {
-		env, err := environment.ByID(tx, env.ID)
+		env, err := environment.Open(tx, env.ID)
 		if err != nil {
 			return err
-		}
-		if env.Suspended() {
-			return fault.New(fault.Unavailable, "%s is closed for now. Your link stays as it is; try again later.", env.Name)
 		}
 		l, err := token.FindLink(tx, env.ID, link)
 		if err != nil {

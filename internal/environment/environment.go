@@ -25,7 +25,7 @@ type Environment struct {
 	SuspendedAt time.Time
 }
 
-// Suspended tells whether it is closed for now. Sessions and links stay as they
+// Suspended tells whether it is paused. Sessions and links stay as they
 // are and work again after Resume.
 func (e Environment) Suspended() bool { return !e.SuspendedAt.IsZero() }
 
@@ -102,6 +102,26 @@ func checkName(name string) error {
 		return fault.InvalidField("name", "The name of an environment has 1 to 100 characters and no line breaks.")
 	}
 	return nil
+}
+
+// ErrPaused is the cause of what Paused says.
+var ErrPaused = errors.New("environment is suspended")
+
+// Paused says that nothing goes on in a suspended environment; nil in others.
+func (e Environment) Paused() error {
+	if !e.Suspended() {
+		return nil
+	}
+	return fault.Wrap(fault.Unavailable, ErrPaused, e.Name+" is paused. Nobody can sign in for now. Nothing is lost: accounts, passwords and links are kept. Try again later, or ask whoever runs it for you.")
+}
+
+// Open finds an environment in which something is to go on; see Paused.
+func Open(tx *db.Tx, env id.Environment) (Environment, error) {
+	e, err := ByID(tx, env)
+	if err != nil {
+		return e, err
+	}
+	return e, e.Paused()
 }
 
 // BySlug finds an environment by its place in addresses; NotFound if there is none.

@@ -109,12 +109,9 @@ func (r *Recovery) ThisWasNotMe(ctx context.Context, env environment.Environment
 	}
 	var page NotMe
 	err = r.DB.Update(ctx, func(tx *db.Tx) error {
-		env, err := environment.ByID(tx, env.ID)
+		env, err := environment.Open(tx, env.ID)
 		if err != nil {
 			return err
-		}
-		if env.Suspended() {
-			return fault.New(fault.Unavailable, "%s is closed for now. Your link stays as it is; try again later.", env.Name)
 		}
 		if err := lockNotMe(tx, env, id); err != nil {
 			return err

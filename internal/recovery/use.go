@@ -76,12 +76,9 @@ func (r *Recovery) commit(ctx context.Context, env environment.Environment, f fo
 		if err != nil {
 			return token.Gone(err)
 		}
-		env, err := environment.ByID(tx, env.ID)
+		env, err := environment.Open(tx, env.ID)
 		if err != nil {
 			return err
-		}
-		if env.Suspended() {
-			return fault.New(fault.Unavailable, "%s is closed for now. Your link stays as it is; try again later.", env.Name)
 		}
 		now, err := find(tx, env, f.link.ID)
 		if err != nil {

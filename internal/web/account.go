@@ -98,7 +98,7 @@ func beside(err error, from, to string) error {
 }
 
 func (d *Door) showAddressConfirm(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	c, err := d.Account.OpenConfirm(v.ctx(), v.env, v.link())
@@ -124,7 +124,7 @@ func (v *visit) confirmError(page templates.AddressConfirm, err error) error {
 }
 
 func (d *Door) submitAddressConfirm(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	c, err := d.Account.Confirm(v.ctx(), v.env, v.link(), v.from())

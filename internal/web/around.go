@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -264,13 +263,13 @@ func (v *visit) toLogin() error {
 // the log sees the chain.
 func (d *Door) fail(v *visit, err error) {
 	m, status := d.explain(v, err)
-	if status >= http.StatusInternalServerError {
+	if status >= http.StatusInternalServerError && !errors.Is(err, environment.ErrPaused) {
 		d.Log.ErrorContext(v.ctx(), "page", logAttrs(v, err)...)
 	}
 	m.Page = v.page()
 	m.HelpLine = v.env.Policy.HelpLine
-	if m.RetrySeconds > 0 {
-		v.w.Header().Set("Retry-After", strconv.Itoa(m.RetrySeconds))
+	if f := fault.As(err); f != nil {
+		v.retryAfter(f)
 	}
 	if err := v.show(status, templates.MessagePage(m)); err != nil {
 		d.Log.ErrorContext(v.ctx(), "page", logAttrs(v, err)...)
@@ -295,7 +294,9 @@ func (d *Door) explain(v *visit, err error) (templates.Message, int) {
 		return message("Something went wrong on our side", "Nothing you typed was wrong. Try again in a minute; if it stays so, tell whoever runs this site the request number below."), http.StatusInternalServerError
 	}
 	m := message(headings[f.Kind], f.Sentence)
-	m.RetrySeconds = seconds(f.RetryAfter)
+	if f.Kind == fault.Throttled { // the other sentences say themselves when to try again
+		m.RetrySeconds = seconds(f.RetryAfter)
+	}
 	switch {
 	case v.signedIn():
 		m.ActionWords, m.ActionURL = "Back to the start", v.at()

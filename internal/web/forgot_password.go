@@ -22,16 +22,8 @@ func cut(s string, most int) string {
 	return s
 }
 
-// closed answers for a suspended environment; everything in it stays as it is.
-func (v *visit) closed() error {
-	if !v.env.Suspended() {
-		return nil
-	}
-	return fault.New(fault.Unavailable, "%s is closed for now. Nothing is lost; try again later, or ask whoever runs it for you.", v.env.Name)
-}
-
 func (d *Door) showForgotPassword(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	return v.show(http.StatusOK, templates.ForgotPasswordPage(templates.ForgotPassword{
@@ -54,7 +46,7 @@ func (v *visit) sender() string { return cmp.Or(v.env.Policy.SenderAddress, v.d.
 func (v *visit) lastCase() string { return secret.ReadCaseNumber(v.cookie(caseCookie)) }
 
 func (d *Door) submitForgotPassword(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	typed := v.form.Get("email")

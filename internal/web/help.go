@@ -109,7 +109,7 @@ func (d *Door) article(v *visit, status int, p templates.Page, f templates.HelpF
 
 // submitFeedback takes Yes, No, and the reasons that follow No.
 func (d *Door) submitFeedback(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	o := help.Opinion{Helpful: v.form.Get("helpful") == "yes", Remark: v.form.Get("remark"), Proof: v.form.Get("altcha")}

@@ -45,12 +45,15 @@ func (d *Door) showLogin(v *visit) error {
 		}
 		return v.redirect(next)
 	}
+	if err := v.env.Paused(); err != nil {
+		return err
+	}
 	if v.ended != "" { // it is said once; then the browser forgets the session, too
 		v.setCookie("", "", 0)
 	}
 	f := v.takeFlash()
 	page := templates.Login{
-		Page: v.page(), Email: f.Email, Next: next, Info: f.Info, Suspended: v.env.Suspended(), HelpLine: v.env.Policy.HelpLine,
+		Page: v.page(), Email: f.Email, Next: next, Info: f.Info, HelpLine: v.env.Policy.HelpLine,
 	}
 	if page.Info == "" {
 		page.Info = endedInfo(v.ended)
@@ -77,14 +80,13 @@ func endedInfo(why string) string {
 }
 
 func (d *Door) submitLogin(v *visit) error {
+	if err := v.env.Paused(); err != nil {
+		return err
+	}
 	page := templates.Login{
 		Page: v.page(), Email: cut(v.form.Get("email"), 254), Next: v.safeNext(v.form.Get("next")), HelpLine: v.env.Policy.HelpLine,
 	}
 	page.Nav = templates.Nav{} // the page of somebody who is not in yet
-	if v.env.Suspended() {
-		page.Suspended = true
-		return v.show(http.StatusServiceUnavailable, templates.LoginPage(page))
-	}
 	in, err := d.SignIn.In(v.ctx(), v.env, signin.Try{
 		Email: v.form.Get("email"), Password: v.form.Get("password"), Device: v.cookie(deviceCookie), From: v.from(),
 	})

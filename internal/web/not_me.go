@@ -10,7 +10,7 @@ import (
 )
 
 func (d *Door) showNotMe(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	page, err := d.Recovery.OpenNotMe(v.ctx(), v.env, v.link())
@@ -18,7 +18,7 @@ func (d *Door) showNotMe(v *visit) error {
 }
 
 func (d *Door) submitNotMe(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	page, err := d.Recovery.ThisWasNotMe(v.ctx(), v.env, v.link(), v.from())

@@ -19,7 +19,7 @@ import (
 func (v *visit) noReferrer() { v.w.Header().Set("Referrer-Policy", "no-referrer") }
 
 func (d *Door) showResetPassword(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	opened, err := d.Recovery.Open(v.ctx(), v.env, v.link(), v.opening())
@@ -46,7 +46,7 @@ func (v *visit) resetForm(p templates.Page, o recovery.Opened) templates.ResetPa
 }
 
 func (d *Door) submitResetPassword(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	done, err := d.Recovery.SetPassword(v.ctx(), v.env, recovery.Use{
@@ -155,7 +155,7 @@ func (d *Door) submitPasted(v *visit) error {
 
 // submitAskAgain is "Send a new link" on an expired link.
 func (d *Door) submitAskAgain(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	asked, err := d.Recovery.AskAgain(v.ctx(), v.env, v.link(), v.from())
@@ -171,7 +171,7 @@ func (d *Door) submitAskAgain(v *visit) error {
 }
 
 func (d *Door) showCode(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	return v.show(http.StatusOK, templates.CodeEntryPage(templates.CodeEntry{
@@ -180,7 +180,7 @@ func (d *Door) showCode(v *visit) error {
 }
 
 func (d *Door) submitCode(v *visit) error {
-	if err := v.closed(); err != nil {
+	if err := v.env.Paused(); err != nil {
 		return err
 	}
 	email := v.form.Get("email")

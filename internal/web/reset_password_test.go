@@ -494,11 +494,18 @@ func TestASuspendedEnvironmentKeepsEverythingForLater(t *testing.T) {
 
 		require.False(t, isIn(jane))
 		require.Equal(t, http.StatusServiceUnavailable, login(w, janeEmail, testkit.Passphrase).Status)
-		require.Contains(t, w.Browser().Get("/acme/login").Text(), "Acme is paused.")
-		for _, address := range []string{"/acme/forgot-password", "/acme/reset-password", link, mail.LinkTo("/not-me/")} {
-			require.Equal(t, http.StatusServiceUnavailable, send(w, http.MethodGet, address, "").Status, address)
-			require.Equal(t, http.StatusServiceUnavailable, send(w, http.MethodPost, address, form("email", janeEmail, "code", mail.Code(), "password", newPassphrase, "operation", "x")).Status, address)
+		for _, address := range []string{"/acme/login", "/acme/forgot-password", "/acme/reset-password", link, mail.LinkTo("/not-me/")} {
+			for _, a := range []answer{
+				send(w, http.MethodGet, address, ""),
+				send(w, http.MethodPost, address, form("email", janeEmail, "code", mail.Code(), "password", newPassphrase, "operation", "x")),
+			} {
+				require.Equal(t, http.StatusServiceUnavailable, a.Status, address)
+				require.Contains(t, a.Body, "Acme is paused. Nobody can sign in for now. Nothing is lost")
+				require.NotContains(t, a.Body, "<form")
+			}
 		}
+		require.Equal(t, http.StatusOK, send(w, http.MethodGet, "/acme/help", "").Status)
+		require.NotContains(t, w.Log.String(), "level=ERROR", "nothing is wrong with the server")
 		jane.Get("/acme/account") // her browser looks in meanwhile, and is sent to the login page
 		require.Equal(t, w.Jane.PasswordHash, stored(w, w.Jane).PasswordHash)
 

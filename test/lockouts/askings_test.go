@@ -96,7 +96,7 @@ var askings = []lockout{
 	}},
 	{Cause: "The whole environment is paused", Run: func(s *scene) {
 		require.NoError(s.T, s.App.Settings.Suspend(s.Ctx(), access.Operator(), s.Acme))
-		s.sees(s.browser.Get("/acme/login"), "Acme is paused. Nobody can sign in for now. Nothing is lost: accounts and passwords are kept.")
+		s.sees(s.browser.Get("/acme/login"), "Acme is paused. Nobody can sign in for now. Nothing is lost: accounts, passwords and links are kept.")
 		s.isRefused()
 	}},
 }

@@ -2,6 +2,7 @@ package lockouts
 
 import (
 	"net/http"
+	"net/url"
 	netsmtp "net/smtp"
 	"strings"
 	"testing"
@@ -189,7 +190,7 @@ func (s *scene) isIn() {
 func (s *scene) isRefused() {
 	s.T.Helper()
 	b := s.Browser()
-	b.SignIn(s.email, testkit.Passphrase)
+	b.Post("/acme/login", url.Values{"email": {s.email}, "password": {testkit.Passphrase}})
 	require.Equal(s.T, http.StatusUnauthorized, b.Get("/acme/session").Status)
 	require.NotEmpty(s.T, append(s.told.user, s.told.admin...))
 	s.told.end = refused

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/dsn"
@@ -94,7 +95,7 @@ func (d *Delivery) meant(tx *db.Tx, e mailevent.Event, candidates []id.Message) 
 			return env, m, err
 		}
 	}
-	elsewhere := d.BounceDomain != "" && e.ReturnPath != "" && !strings.EqualFold(domainOf(e.ReturnPath), d.BounceDomain)
+	elsewhere := d.BounceDomain != "" && e.ReturnPath != "" && !strings.EqualFold(address.Domain(e.ReturnPath), d.BounceDomain)
 	if e.Reference != "" || len(e.MessageIDs) > 0 || elsewhere {
 		return "", outbox.Message{}, db.ErrNone
 	}
@@ -105,7 +106,7 @@ func (d *Delivery) meant(tx *db.Tx, e mailevent.Event, candidates []id.Message) 
 // types, but for those that tell of its own doings.
 func inEvent(provider string, e mailevent.Event) news {
 	f := diagnosis.Reply(diagnosis.Heard{
-		Code: e.Code, Enhanced: e.Enhanced, Text: e.Reply, Server: e.Reporter, Domain: domainOf(e.Recipient),
+		Code: e.Code, Enhanced: e.Enhanced, Text: e.Reply, Server: e.Reporter, Domain: address.Domain(e.Recipient),
 	})
 	if e.Sure || f.Class == diagnosis.Unknown && e.Class != "" {
 		f.Class, f.Hard = e.Class, e.Hard

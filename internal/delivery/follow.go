@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/cases"
@@ -38,7 +37,7 @@ func stopMail(tx *db.Tx, env id.Environment, m outbox.Message, f diagnosis.Findi
 		return err
 	}
 	return audit.Record(tx, env, audit.Event{
-		Kind: audit.MailStopped, Actor: access.Actor{}, User: m.User,
+		Kind: audit.MailStopped, User: m.User,
 		Detail: audit.Detail{"to": m.ToEmail, "why": strings.ReplaceAll(string(f.Class), "-", " ")},
 	})
 }

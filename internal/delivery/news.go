@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/alarm"
 	"github.com/sparekey/sparekey/internal/cases"
 	"github.com/sparekey/sparekey/internal/db"
@@ -94,7 +95,7 @@ func take(tx *db.Tx, env id.Environment, m outbox.Message, n news) (Verdict, err
 			return "", err
 		}
 	}
-	err = alarm.Notice(tx, alarm.Answer{Finding: n.forOperators(), Server: r.Reporter, Domain: domainOf(m.ToEmail), MadeAt: m.MadeAt})
+	err = alarm.Notice(tx, alarm.Answer{Finding: n.forOperators(), Server: r.Reporter, Domain: address.Domain(m.ToEmail), MadeAt: m.MadeAt})
 	if err != nil {
 		return Taken, err
 	}
@@ -147,7 +148,7 @@ func heed(tx *db.Tx, env id.Environment, m outbox.Message, n news) error {
 			}
 			return needsHelp(tx, env, m, cases.Waiting)
 		}
-		if n.found.Suppresses() && n.aboutTheAddress(m.ToEmail) {
+		if n.found.Suppresses() && !diagnosis.PassedOn(n.report.Recipient, m.ToEmail) {
 			if err := stopMail(tx, env, m, n.found, n.provider); err != nil {
 				return err
 			}
@@ -217,27 +218,3 @@ func byPerson(tx *db.Tx, env id.Environment, m outbox.Message, l token.Link) (bo
 		return diagnosis.Look(o, around).By == diagnosis.ByPerson
 	}), nil
 }
-
-// aboutTheAddress tells whether the mailbox that failed is the one we wrote to,
-// and not one that it forwards to. Servers rewrite within their own domain; and
-// where no mailbox is named, the return path says whose it is.
-func (n news) aboutTheAddress(to string) bool {
-	failed := n.report.Recipient
-	if !strings.Contains(failed, "@") {
-		return true
-	}
-	failed, to = addressKey(failed), addressKey(to)
-	if failed == to {
-		return true
-	}
-	local, domain := cut(failed)
-	ours, home := cut(to)
-	return local == ours && (within(domain, home) || within(home, domain))
-}
-
-func cut(key string) (local, domain string) {
-	at := strings.LastIndexByte(key, '@')
-	return key[:at], key[at+1:]
-}
-
-func within(domain, other string) bool { return strings.HasSuffix(domain, "."+other) }

@@ -2,8 +2,8 @@ package delivery
 
 import (
 	"context"
-	"strings"
 
+	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/dkim"
 	"github.com/sparekey/sparekey/internal/mail"
 )
@@ -28,8 +28,8 @@ func (d *Delivery) sign(ctx context.Context, l letter, raw []byte) ([]byte, erro
 		return raw, nil
 	}
 	var domains []string
-	for _, address := range []string{d.sender(l).Address, d.From.Address} {
-		if domain, err := dkim.Domain(address[strings.LastIndexByte(address, '@')+1:]); err == nil {
+	for _, from := range []string{d.sender(l).Address, d.From.Address} {
+		if domain, err := dkim.Domain(address.Domain(from)); err == nil {
 			domains = append(domains, domain)
 		}
 	}

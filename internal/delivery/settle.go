@@ -3,9 +3,9 @@ package delivery
 import (
 	"context"
 	"net"
-	"strings"
 	"time"
 
+	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/alarm"
 	"github.com/sparekey/sparekey/internal/cases"
 	"github.com/sparekey/sparekey/internal/db"
@@ -48,7 +48,7 @@ func (d *Delivery) find(l letter, a relay.Attempt) diagnosis.Finding {
 		server = a.Server
 	}
 	h := diagnosis.Heard{
-		Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Text: words(a), Server: server, Domain: domainOf(l.message.ToEmail),
+		Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Text: words(a), Server: server, Domain: address.Domain(l.message.ToEmail),
 		// What is said about the recipient or the message may be the receiver's
 		// word, passed on; everything before that is our server's own.
 		OwnRelay: !aboutTheMail(a), First: len(l.earlier) == 0,
@@ -75,8 +75,6 @@ var ofMailTaken = map[diagnosis.Class]bool{
 func aboutTheMail(a relay.Attempt) bool {
 	return a.Stage == relay.StageRcpt || a.Stage == relay.StageData
 }
-
-func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
 // words are the server's, or what took their place.
 func words(a relay.Attempt) string {
@@ -148,7 +146,7 @@ func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts 
 	for _, a := range attempts {
 		f := d.find(l, a)
 		if f.Class != "" {
-			answers = append(answers, alarm.Answer{Finding: f, Stage: a.Stage, Server: a.Server, Domain: domainOf(l.message.ToEmail), Own: !aboutTheMail(a), MadeAt: l.message.MadeAt})
+			answers = append(answers, alarm.Answer{Finding: f, Stage: a.Stage, Server: a.Server, Domain: address.Domain(l.message.ToEmail), Own: !aboutTheMail(a), MadeAt: l.message.MadeAt})
 		}
 		records = append(records, outbox.Attempt{
 			Message: l.message.ID, At: a.At, Server: a.Server, Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Reply: words(a),

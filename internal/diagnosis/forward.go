@@ -1,21 +1,30 @@
 package diagnosis
 
-import "strings"
+import (
+	"strings"
 
-// elsewhere tells whether a mailbox that a report names is another than the
-// person's: the mail was passed on. Servers rewrite within their own domain, and
-// what is no address names nobody.
-func elsewhere(recipient, address string) bool {
+	"github.com/sparekey/sparekey/internal/address"
+)
+
+// PassedOn tells whether a mailbox that a report names is another than the one we
+// wrote to: the mail was passed on. Servers rewrite within their own domain, and
+// what is no address names nobody: then the return path says whose it is.
+func PassedOn(recipient, ours string) bool {
 	local, domain, ok := cutAddress(recipient)
-	ours, home, known := cutAddress(address)
+	ourLocal, home, known := cutAddress(ours)
 	if !ok || !known {
 		return false
 	}
-	return local != ours || !within(domain, home) && !within(home, domain)
+	return local != ourLocal || !within(domain, home) && !within(home, domain)
 }
 
+// cutAddress gives the parts of an address as they are compared.
 func cutAddress(mail string) (local, domain string, ok bool) {
-	mail = strings.ToLower(strings.Trim(mail, "<> "))
+	mail = strings.Trim(mail, "<> ")
+	if a, err := address.Parse(mail); err == nil {
+		mail = a.Key
+	}
+	mail = strings.ToLower(mail) // also what others take for an address
 	at := strings.LastIndexByte(mail, '@')
 	if at <= 0 || at == len(mail)-1 || strings.ContainsAny(mail, " \t\r\n") {
 		return "", "", false

@@ -260,7 +260,7 @@ func (j *judgement) trouble(m Mail) *trouble {
 	switch {
 	case worst != nil:
 		f = Facts{Since: worst.At, Reply: worst.Reply}
-		if worst.Kind == "bounce" && elsewhere(worst.Recipient, j.story.Address) {
+		if worst.Kind == "bounce" && PassedOn(worst.Recipient, j.story.Address) {
 			f.Forward = worst.Recipient
 		}
 		return &trouble{orUnknown(worst.Class), f, worst.Hard && f.Forward == ""}

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -52,13 +53,32 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 	e := &postgresEngine{pool: pool, clock: c.Clock, limit: cmp.Or(c.Limit, within)}
 	// Nothing is ready before the offset is known: expiry is judged by it.
 	if err := e.measure(ctx); err != nil {
-		return nil, errors.Join(fault.Wrap(fault.Unavailable, err, "PostgreSQL cannot be reached. Check the address, the user and that the server runs."), pool.Close())
+		return nil, errors.Join(fault.Wrap(fault.Unavailable, err, whyNotIn(c.DSN, err)), pool.Close())
 	}
 	background, stop := context.WithCancel(context.Background())
 	e.stop = stop
 	every := cmp.Or(c.MeasureEvery, measureEvery)
 	e.stopped.Go(func() { e.measureUntil(background, every) })
 	return e, nil
+}
+
+// whyNotIn says why a first connection failed.
+func whyNotIn(dsn string, err error) string {
+	to, parsed := pgconn.ParseConfig(dsn)
+	if parsed != nil {
+		to = &pgconn.Config{}
+	}
+	switch state := sqlState(err); {
+	case state == "3D000":
+		return fmt.Sprintf("PostgreSQL has no database %q. Create it, or correct the address.", to.Database)
+	case strings.HasPrefix(state, "28"): // invalid authorization specification
+		return fmt.Sprintf("PostgreSQL does not let the user %q in. Does this role exist, is its password right, and does pg_hba.conf allow it?", to.User)
+	case state == "42501":
+		return fmt.Sprintf("PostgreSQL does not let the user %q use the database %q. Grant it CONNECT.", to.User, to.Database)
+	case state == "53300":
+		return "PostgreSQL has no connection free. Raise its max_connections, or end what holds them."
+	}
+	return "PostgreSQL cannot be reached. Check the address, the user and that the server runs."
 }
 
 func (e *postgresEngine) measureUntil(ctx context.Context, every time.Duration) {

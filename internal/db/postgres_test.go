@@ -98,6 +98,27 @@ func openLine(t *testing.T) (*line, *db.DB) {
 	return l, d
 }
 
+// TestWhyPostgresLetsNobodyInIsSaid: whoever reads it must know what to correct.
+func TestWhyPostgresLetsNobodyInIsSaid(t *testing.T) {
+	t.Parallel()
+	good, err := url.Parse(postgres.DSN(t))
+	require.NoError(t, err)
+	open := func(change func(*url.URL)) string {
+		dsn := *good
+		change(&dsn)
+		_, err := db.Open(t.Context(), db.Config{Engine: "postgres", DSN: dsn.String(), Clock: time.Now})
+		require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+		return fault.As(err).Sentence
+	}
+	require.Contains(t, open(func(u *url.URL) { u.Path = "/no_such_database" }), `has no database "no_such_database"`)
+	require.Contains(t, open(func(u *url.URL) { u.User = url.UserPassword("no_such_role", "secret") }), `does not let the user "no_such_role" in`)
+	nobody := open(func(u *url.URL) {
+		u.Host = "127.0.0.1:1"
+		u.RawQuery = "sslmode=disable"
+	})
+	require.Contains(t, nobody, "cannot be reached")
+}
+
 func sleep(ctx context.Context, d *db.DB) error {
 	return d.Update(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec("SELECT pg_sleep(1)")

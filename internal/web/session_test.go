@@ -204,7 +204,10 @@ func TestWhoIsSignedInStaysSoWhileNothingCanBeSaved(t *testing.T) {
 			_, err := tx.Exec("PRAGMA query_only = ON") // of the one connection that writes
 			return err
 		}))
-		require.Equal(t, http.StatusServiceUnavailable, ask(w.Browser(), janeEmail).Status)
+		refused := ask(w.Browser(), janeEmail)
+		require.Equal(t, http.StatusServiceUnavailable, refused.Status)
+		require.Equal(t, "5", refused.Header.Get("Retry-After"))
+		require.NotContains(t, refused.Text(), "Try again in", "the sentence alone says when, not a clock beside it")
 		require.Equal(t, http.StatusOK, sessionStatus(w, cookie))
 		for _, path := range []string{"/acme/account", "/acme/users", "/acme/users/" + string(w.Jane.ID), "/acme/needs-help", "/acme/numbers"} {
 			require.Equal(t, http.StatusOK, send(w, http.MethodGet, path, "", "Cookie", cookie).Status, path)

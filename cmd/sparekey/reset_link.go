@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -33,8 +34,16 @@ func (resetLink) Help() string {
 func (c resetLink) Run(ctx context.Context, t *terminal, s *settings) error {
 	return c.with(ctx, t, s, func(core *app.Core, env environment.Environment, u user.User) error {
 		got, err := core.Recovery.ResetPassword(ctx, access.Operator(), env, u.ID, c.Mint)
+		if env.Policy.AdminLinks == environment.Off && fault.Is(err, fault.Denied) {
+			return fault.New(fault.Denied, "The policy of environment %s shows nobody but the user a reset link (admin_links is off). Ask the user to choose “I forgot my password”.", env.Slug)
+		}
 		if err != nil {
 			return err
+		}
+		if got.Text != "" && env.Suspended() {
+			if _, err := fmt.Fprintf(t.err, "Environment %s is suspended: the link works once it is open again. See: sparekey environment resume %s\n", env.Slug, env.Slug); err != nil {
+				return err
+			}
 		}
 		if got.Text == "" {
 			return c.noToken(env)

@@ -228,7 +228,7 @@ func change(tx *db.Tx, env id.Environment, name string, d Draft, by access.Actor
 	return find(tx, env, name)
 }
 
-func folded(d Draft) string { return address.Fold(d.Title + " " + d.Text) }
+func folded(d Draft) string { return address.Findable(d.Title + " " + d.Text) }
 
 func publishedAt(tx *db.Tx, d Draft) time.Time {
 	if d.Publish {

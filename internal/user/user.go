@@ -167,13 +167,13 @@ func CheckName(name string) (string, error) {
 	return name, nil
 }
 
-func searchText(name, email string) string { return address.Fold(name + " " + email) }
+func searchText(name, email string) string { return address.Findable(name + " " + email) }
 
 // sortKey makes one order of names on every engine: collations differ about
 // letters, but not about hexadecimal digits.
 func sortKey(name string) string {
-	folded := address.Fold(name)
-	return hex.EncodeToString([]byte(folded[:min(len(folded), 24)]))
+	plain := address.Plain(name)
+	return hex.EncodeToString([]byte(plain[:min(len(plain), 24)]))
 }
 
 // Rename changes the name.

@@ -57,7 +57,7 @@ func TestSearchFindsWhatIsTyped(t *testing.T) {
 	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
 		for email, name := range map[string]string{
 			"jose.alvarez@acme.example": "José Álvarez", "percent@acme.example": "Percy 100% Sure", "under_score@acme.example": "Una Under",
-			"ob@acme.example": `Orla O'Brien "Quiz"`, "back@acme.example": `Back\slash`, "li.wu@acme.example": "Li Wu",
+			"ob@acme.example": `Orla O'Brien "Quiz"`, "back@acme.example": `Back\slash`, "noel@acme.example": "Noël O’Connor", "lukasz@acme.example": "Łukasz Groß-Straße", "li.wu@acme.example": "Li Wu",
 			"words@acme.example": "Near AND Not", "star@acme.example": "Ann (ann*)", "wide@acme.example": "ＷＩＤＥ Letters",
 		} {
 			invited(w, email, name, access.Member)
@@ -78,6 +78,13 @@ func TestSearchFindsWhatIsTyped(t *testing.T) {
 			{"JOSÉ", []string{"José Álvarez"}},
 			{"Jose\u0301", []string{"José Álvarez"}},
 			{"ÁLV", []string{"José Álvarez"}},
+			{"jose alvarez", []string{"José Álvarez"}},
+			{"Strasse", []string{"Łukasz Groß-Straße"}},
+			{"lukasz gros", []string{"Łukasz Groß-Straße"}},
+			{"groß–straße", []string{"Łukasz Groß-Straße"}},
+			{"o’brien", []string{`Orla O'Brien "Quiz"`}},
+			{"o'connor", []string{"Noël O’Connor"}},
+			{"noel o", []string{"Noël O’Connor"}},
 			{"wide", []string{"ＷＩＤＥ Letters"}},
 			{"ｗｉｄｅ", []string{"ＷＩＤＥ Letters"}},
 			{"wu", []string{"Li Wu"}},
@@ -87,7 +94,7 @@ func TestSearchFindsWhatIsTyped(t *testing.T) {
 			{"1_0", nil},
 			{"_", []string{"Una Under"}},
 			{"under_s", []string{"Una Under"}},
-			{"'", []string{`Orla O'Brien "Quiz"`}},
+			{"'", []string{"Noël O’Connor", `Orla O'Brien "Quiz"`}},
 			{"o'brien", []string{`Orla O'Brien "Quiz"`}},
 			{`"quiz"`, []string{`Orla O'Brien "Quiz"`}},
 			{`"`, []string{`Orla O'Brien "Quiz"`}},
@@ -111,7 +118,7 @@ func TestSearchFindsWhatIsTyped(t *testing.T) {
 				require.Contains(t, page.Text(), "Nobody matches “", test.typed)
 			}
 		}
-		require.Len(t, namesOf(b.Get("/acme/users?q=acme.example")), 12)
+		require.Len(t, namesOf(b.Get("/acme/users?q=acme.example")), 14)
 		require.Equal(t, http.StatusBadRequest, b.Get("/acme/users?q=a%00b").Status)
 		require.Equal(t, http.StatusBadRequest, b.Get("/acme/users?q=%ff%fe").Status)
 		require.Equal(t, http.StatusBadRequest, b.Get("/acme/users?q=a&q=b").Status)

@@ -8,9 +8,11 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"text/template"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/address"
+	"github.com/sparekey/sparekey/internal/environment"
 )
 
 //go:embed articles/*.md
@@ -24,7 +26,40 @@ var pictureFiles embed.FS
 
 type ours struct {
 	Article
-	folded string // title and text, for searching
+	text   *template.Template // of what is true under a policy
+	folded string             // title and text, for searching
+}
+
+// rules are what our articles say of an environment's policy.
+type rules struct {
+	LinkLife, InvitationLife string // in words
+	LinksOff, Mint           bool   // see environment.AdminLinks
+}
+
+// under gives the text as it is true under a policy.
+func (a ours) under(p environment.Policy) (string, error) {
+	var b strings.Builder
+	err := a.text.Execute(&b, rules{
+		LinkLife: spanWords(p.LinkLife), InvitationLife: spanWords(p.InvitationLife),
+		LinksOff: p.AdminLinks == environment.Off, Mint: p.AdminLinks == environment.Mint,
+	})
+	return b.String(), err
+}
+
+func spanWords(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d == day:
+		return "a day"
+	case d%day == 0:
+		return fmt.Sprintf("%d days", d/day)
+	case d == time.Hour:
+		return "an hour"
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%d hours", d/time.Hour)
+	default:
+		return fmt.Sprintf("%d minutes", d/time.Minute)
+	}
 }
 
 // order is how the list shows our articles.
@@ -47,10 +82,11 @@ func readArticles() []ours {
 	return all
 }
 
-// readArticle reads a file: lines "name: value", an empty line, Markdown.
+// readArticle reads a file: lines "name: value", an empty line, Markdown with
+// what depends on the policy.
 func readArticle(name, file string) ours {
 	head, text, _ := strings.Cut(file, "\n\n")
-	a := Article{Name: name, Text: text, Audience: Everyone}
+	a := ours{Article: Article{Name: name, Audience: Everyone}, text: template.Must(template.New(name).Parse(text))}
 	for line := range strings.SplitSeq(head, "\n") {
 		key, value, _ := strings.Cut(line, ": ")
 		switch key {
@@ -70,15 +106,20 @@ func readArticle(name, file string) ours {
 			panic(fmt.Sprintf("help article %s: %q in its head", name, line))
 		}
 	}
-	return ours{a, address.Fold(a.Title + " " + a.Summary + " " + a.Text)}
+	usual, err := a.under(environment.Standard())
+	if err != nil {
+		panic(err)
+	}
+	a.folded = address.Fold(a.Title + " " + a.Summary + " " + usual)
+	return a
 }
 
-func builtInNamed(name string) (Article, bool) {
+func builtInNamed(name string) (ours, bool) {
 	i := slices.IndexFunc(builtIn, func(a ours) bool { return a.Name == name })
 	if i < 0 {
-		return Article{}, false
+		return ours{}, false
 	}
-	return builtIn[i].Article, true
+	return builtIn[i], true
 }
 
 // picture is one of ours, with its size on the page so that nothing jumps while

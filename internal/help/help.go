@@ -124,6 +124,11 @@ func inTitle(a Article, words []string) int {
 // Article gives one article to read; NotFound if there is none, or none that the
 // viewer may read. Who writes articles also reads drafts.
 func (h *Help) Article(ctx context.Context, viewer access.Actor, env environment.Environment, name string) (Article, error) {
+	if a, ok := builtInNamed(name); ok {
+		text, err := a.under(env.Policy)
+		a.Text = text
+		return a.Article, err
+	}
 	var a Article
 	err := h.DB.View(ctx, func(tx *db.Tx) (err error) {
 		a, err = find(tx, env.ID, name)

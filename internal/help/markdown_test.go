@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
+
+	"github.com/sparekey/sparekey/internal/environment"
 )
 
 func rendered(t *testing.T, a Article) string {
@@ -93,25 +95,15 @@ func TestOurArticlesAreWhole(t *testing.T) {
 		require.NotEmpty(t, a.Title)
 		require.NotEmpty(t, a.Summary, a.Name)
 		require.False(t, a.ChangedAt.IsZero(), "%s says when it was modified", a.Name)
-		page := rendered(t, a.Article)
-		doc, err := html.Parse(strings.NewReader(page))
-		require.NoError(t, err)
-		for n := range doc.Descendants() {
-			for _, at := range n.Attr {
-				switch at.Key {
-				case "src", "srcset":
-					name := strings.TrimPrefix(at.Val, "/acme/help-pictures/")
-					require.Contains(t, pictures, name, a.Name)
-					used[name] = true
-				case "alt":
-					require.NotEmpty(t, at.Val, "a picture that says nothing to those who do not see it")
-				case "href":
-					if name, ok := strings.CutPrefix(at.Val, "/acme/help/"); ok {
-						_, ok := builtInNamed(name)
-						require.True(t, ok, "%s links to %s", a.Name, at.Val)
-					}
-				}
-			}
+		for _, links := range []environment.AdminLinks{environment.Off, environment.ExistingToken, environment.Mint} {
+			policy := environment.Standard()
+			policy.AdminLinks = links
+			var err error
+			a.Text, err = a.under(policy)
+			require.NoError(t, err)
+			require.NotContains(t, a.Text, "\n\n\n", "a piece was left out with its blank line")
+			require.NotContains(t, a.Text, "  ")
+			isWhole(t, a.Article, used)
 		}
 	}
 	size := 0
@@ -121,6 +113,30 @@ func TestOurArticlesAreWhole(t *testing.T) {
 	}
 	require.Less(t, size, mostPictures)
 	t.Logf("%d pictures, %d bytes", len(pictures), size)
+}
+
+// isWhole looks for what an article shows and where it leads.
+func isWhole(t *testing.T, a Article, used map[string]bool) {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(rendered(t, a)))
+	require.NoError(t, err)
+	for n := range doc.Descendants() {
+		for _, at := range n.Attr {
+			switch at.Key {
+			case "src", "srcset":
+				name := strings.TrimPrefix(at.Val, "/acme/help-pictures/")
+				require.Contains(t, pictures, name, a.Name)
+				used[name] = true
+			case "alt":
+				require.NotEmpty(t, at.Val, "a picture that says nothing to those who do not see it")
+			case "href":
+				if name, ok := strings.CutPrefix(at.Val, "/acme/help/"); ok {
+					_, ok := builtInNamed(name)
+					require.True(t, ok, "%s links to %s", a.Name, at.Val)
+				}
+			}
+		}
+	}
 }
 
 func TestNamesOfArticles(t *testing.T) {

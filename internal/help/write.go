@@ -95,9 +95,6 @@ func firstSentence(text string) string {
 }
 
 func find(tx *db.Tx, env id.Environment, name string) (Article, error) {
-	if a, ok := builtInNamed(name); ok {
-		return a, nil
-	}
 	r, err := db.One[row](tx, "SELECT "+columns+" FROM help_articles WHERE environment_id = $1 AND name = $2", env, name)
 	if errors.Is(err, db.ErrNone) {
 		return Article{}, noArticle()

@@ -478,3 +478,29 @@ func TestSearchFindsOurArticlesToo(t *testing.T) {
 	require.Contains(t, none.Text(), "Nothing about that yet")
 	require.NotContains(t, none.Body, "<b>")
 }
+
+// TestOurArticlesSayWhatThePolicySays: an article must not promise what the
+// settings refuse.
+func TestOurArticlesSayWhatThePolicySays(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		read := func(article string) string { return w.Browser().Get("/acme/help/" + article).Text() }
+		require.Contains(t, read("link-does-not-work"), "works once, and for a day at most; that of an invitation for 7 days.")
+		require.Contains(t, read("mail-did-not-arrive"), "You can give a link another way")
+		require.Contains(t, read("cannot-reset-password"), "last asking is more than a day old")
+
+		w.SetPolicy(map[string]string{"admin_links": "off", "link_life": "90m", "invitation_life": "24h"})
+		require.Contains(t, read("link-does-not-work"), "works once, and for 90 minutes at most; that of an invitation for a day.")
+		for _, article := range []string{"cannot-reset-password", "mail-did-not-arrive", "no-mail"} {
+			require.NotContains(t, read(article), "link another way", article)
+			require.NotContains(t, read(article), "Reset Password", article)
+			require.NotContains(t, read(article), "by phone", article)
+		}
+		require.Contains(t, read("cannot-reset-password"), "choose Send password reset link")
+
+		w.SetPolicy(map[string]string{"admin_links": "mint", "link_life": "4h"})
+		require.Contains(t, read("cannot-reset-password"), "Copy the Reset Password Link")
+		require.NotContains(t, read("cannot-reset-password"), "does not have a password reset token")
+		require.Contains(t, read("link-does-not-work"), "for 4 hours at most")
+	})
+}

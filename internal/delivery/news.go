@@ -109,6 +109,9 @@ var enhanced = regexp.MustCompile(`^[245]\.[0-9]{1,3}\.[0-9]{1,3}$`)
 func (n *news) clean() {
 	n.found.Reply = relay.Clean(n.found.Reply)
 	r := &n.report
+	if a, err := address.Parse(strings.Trim(r.Recipient, "<> ")); err == nil {
+		r.Recipient = a.Mail // one domain may be written in two ways
+	}
 	r.Reporter, r.Recipient = clipped(relay.Clean(r.Reporter)), clipped(relay.Clean(r.Recipient))
 	if !enhanced.MatchString(n.found.Enhanced) {
 		n.found.Enhanced = ""

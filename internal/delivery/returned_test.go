@@ -284,6 +284,17 @@ func TestAForwardsDeadEndIsNotThePersonsAddress(t *testing.T) {
 	}
 }
 
+// TestADomainWrittenInAnotherWayIsNoForward.
+func TestADomainWrittenInAnotherWayIsNoForward(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		path := mailed(w, s)
+		change(w, "UPDATE messages SET to_email = 'jane@xn--mller-kva.example'")
+		take(w, path, report("failed", "5.1.1", "Jane@müller.example", "550 5.1.1 user unknown"))
+		require.Equal(t, 1, count(w, "SELECT count(*) FROM suppressions WHERE address_key = 'jane@xn--mller-kva.example'"))
+		require.Equal(t, "Jane@xn--mller-kva.example", text(w, "SELECT recipient FROM reports"))
+	})
+}
+
 func TestWhoIsBackInNeedsNoHelp(t *testing.T) {
 	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
 		path := mailed(w, s)

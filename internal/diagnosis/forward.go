@@ -1,14 +1,11 @@
 package diagnosis
 
-import (
-	"strings"
-
-	"github.com/sparekey/sparekey/internal/address"
-)
+import "strings"
 
 // PassedOn tells whether a mailbox that a report names is another than the one we
 // wrote to: the mail was passed on. Servers rewrite within their own domain, and
-// what is no address names nobody: then the return path says whose it is.
+// what is no address names nobody: then the return path says whose it is. Domains
+// are in ASCII.
 func PassedOn(recipient, ours string) bool {
 	local, domain, ok := cutAddress(recipient)
 	ourLocal, home, known := cutAddress(ours)
@@ -18,13 +15,8 @@ func PassedOn(recipient, ours string) bool {
 	return local != ourLocal || !within(domain, home) && !within(home, domain)
 }
 
-// cutAddress gives the parts of an address as they are compared.
 func cutAddress(mail string) (local, domain string, ok bool) {
-	mail = strings.Trim(mail, "<> ")
-	if a, err := address.Parse(mail); err == nil {
-		mail = a.Key
-	}
-	mail = strings.ToLower(mail) // also what others take for an address
+	mail = strings.ToLower(strings.Trim(mail, "<> "))
 	at := strings.LastIndexByte(mail, '@')
 	if at <= 0 || at == len(mail)-1 || strings.ContainsAny(mail, " \t\r\n") {
 		return "", "", false

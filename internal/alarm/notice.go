@@ -151,12 +151,15 @@ func raiseFrom(tx *db.Tx, n int, a Alarm) error {
 	return Raise(tx, a)
 }
 
-// ForgedReturns says that more than 20 mails in an hour came to return paths
-// that we did not make.
+// ForgedAnHour is how many mails may come in an hour to return paths that we did
+// not make, before somebody is told.
+const ForgedAnHour = 20
+
+// ForgedReturns says that there were more.
 func ForgedReturns(tx *db.Tx) error {
 	return Raise(tx, Alarm{
 		Name: Forged, Severity: Warning,
-		Sentence: "More than 20 returned mails in an hour were not about mail of ours: somebody sends in our name, or guesses return addresses. None was believed. A DMARC policy of reject for our domain helps against the former.",
+		Sentence: fmt.Sprintf("More than %d returned mails in an hour were not about mail of ours: somebody sends in our name, or guesses return addresses. None was believed. A DMARC policy of reject for our domain helps against the former.", ForgedAnHour),
 	})
 }
 

@@ -27,7 +27,7 @@ func (s *Server) ListenForReturned() (address string, stop func(), err error) {
 	}
 	l, err := returns.Listen(s.Config.BounceListen, returns.Options{
 		Delivery: s.Delivery, Domain: s.Config.BounceDomain, Sender: s.Config.MailFrom.Address,
-		Clock: s.Clock, Log: s.Log, Observe: s.metrics.returnedMail, Mailbox: s.Canary, Alarm: s.forgedReturns,
+		Clock: s.Clock, Log: s.Log, Observe: s.metrics.returnedMail, Canary: s.Canary, Alarm: s.forgedReturns,
 	})
 	if err != nil {
 		return "", nil, cannotListen("SPAREKEY_BOUNCE_LISTEN", s.Config.BounceListen, err)
@@ -42,7 +42,7 @@ func (s *Server) ListenForReturned() (address string, stop func(), err error) {
 	}, nil
 }
 
-func (s *Server) forgedReturns(int) {
+func (s *Server) forgedReturns() {
 	ctx, cancel := context.WithTimeout(context.Background(), graceForReturned)
 	defer cancel()
 	if err := s.DB.Update(ctx, alarm.ForgedReturns); err != nil {

@@ -20,6 +20,8 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/sparekey/sparekey/internal/alarm"
+	"github.com/sparekey/sparekey/internal/canary"
 	"github.com/sparekey/sparekey/internal/delivery"
 )
 
@@ -49,22 +51,12 @@ type Options struct {
 	Log      *slog.Logger
 	// Observe is told what became of each mail, for metrics; it may be nil.
 	Observe func(kind, verdict string)
-	// Mailbox takes mail that the server sends to itself; it may be nil.
-	Mailbox Mailbox
-	// Alarm is told when an hour had more forged return paths than ForgedAnHour,
-	// once an hour; it may be nil.
-	Alarm func(forged int)
+	// Canary takes the mail that the server sends to itself; it may be nil.
+	Canary *canary.Canary
+	// Alarm is told when an hour had more forged return paths than
+	// alarm.ForgedAnHour, once an hour; it may be nil.
+	Alarm func()
 }
-
-// Mailbox is for mail that the server sends to itself, to see whether it comes back.
-type Mailbox interface {
-	Has(address string) bool         // an address that only the server can make
-	Take(address string, raw []byte) // does not wait
-}
-
-// ForgedAnHour is how many forged return paths an hour may have before somebody
-// is told.
-const ForgedAnHour = 20
 
 // Listener takes returned mail. It is safe for concurrent use.
 type Listener struct {
@@ -130,12 +122,12 @@ func (r *Listener) observe(kind, verdict string) {
 func (r *Listener) forged(from, remote string) {
 	r.observe("none", string(delivery.Forged))
 	n := r.hour.count(r.options.Clock())
-	if n != ForgedAnHour+1 {
+	if n != alarm.ForgedAnHour+1 {
 		return
 	}
 	r.options.Log.Warn("somebody sends returned mail to addresses that we did not make", "in_an_hour", n, "sender", from, "network", remote)
 	if r.options.Alarm != nil {
-		r.options.Alarm(n)
+		r.options.Alarm()
 	}
 }
 
@@ -145,7 +137,7 @@ type session struct {
 	remote   string
 	from     string
 	paths    []string // return paths that we made, each once
-	own      []string // addresses of the mailbox
+	own      []string // addresses of the canary
 	quiet    bool     // something is for the sender's address: taken and dropped
 }
 
@@ -175,7 +167,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	case s.forUs(to, local, domain):
 		s.quiet = true
 		return nil
-	case o.Mailbox != nil && o.Mailbox.Has(to):
+	case o.Canary != nil && o.Canary.Has(to):
 		s.own = append(s.own, to)
 		return nil
 	case domain == "":
@@ -239,7 +231,7 @@ func (s *session) Data(in io.Reader) error {
 		s.listener.observe("none", "to the sender")
 	}
 	for _, to := range s.own {
-		o.Mailbox.Take(to, raw)
+		o.Canary.Take(to, raw)
 	}
 	ctx, cancel := context.WithTimeout(s.listener.base, takeTime)
 	defer cancel()

@@ -101,7 +101,6 @@ func Took(tx *db.Tx, env id.Environment, m Message, at time.Time) error {
 // Attempt is one conversation with one server about a message.
 type Attempt struct {
 	Message      id.Message `db:"message"`
-	Number       int        `db:"number"`
 	At           time.Time  `db:"at"`
 	Server       string     `db:"server"`
 	Stage        string     `db:"stage"`
@@ -115,7 +114,7 @@ type Attempt struct {
 	Hard         bool       `db:"hard"`  // writing to this address again can never work
 }
 
-const attemptColumns = "message, number, at, server, stage, code, enhanced, reply, outcome, conversation, took, class, hard"
+const attemptColumns = "message, at, server, stage, code, enhanced, reply, outcome, conversation, took, class, hard"
 
 // keepAttempts bounds what a message that is deferred for days leaves behind:
 // the first ones and, overwritten each time, the last.
@@ -127,12 +126,12 @@ func RecordAttempt(tx *db.Tx, env id.Environment, a Attempt) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO attempts (environment_id, `+attemptColumns+`)
+	_, err = tx.Exec(`INSERT INTO attempts (environment_id, number, `+attemptColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		ON CONFLICT (environment_id, message, number) DO UPDATE SET at = excluded.at, server = excluded.server, stage = excluded.stage,
 			code = excluded.code, enhanced = excluded.enhanced, reply = excluded.reply, outcome = excluded.outcome,
 			conversation = excluded.conversation, took = excluded.took, class = excluded.class, hard = excluded.hard`,
-		env, a.Message, min(last+1, keepAttempts), a.At, a.Server, a.Stage, a.Code, a.Enhanced, a.Reply, a.Outcome, a.Conversation, a.Took, a.Class, a.Hard)
+		env, min(last+1, keepAttempts), a.Message, a.At, a.Server, a.Stage, a.Code, a.Enhanced, a.Reply, a.Outcome, a.Conversation, a.Took, a.Class, a.Hard)
 	return err
 }
 

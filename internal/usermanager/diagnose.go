@@ -20,8 +20,7 @@ import (
 // Look is one opening of a link and the guess who looked.
 type Look struct {
 	token.Look
-	Channel token.Channel
-	Guess   diagnosis.Guess
+	Guess diagnosis.Guess
 }
 
 // elsewhereFor is how long an asking with another address is worth a word.
@@ -172,9 +171,8 @@ func onlyLetters(name string) string {
 // each link when first a person and first a scanner came.
 func (d *Details) readLooks(tx *db.Tx, env id.Environment, links []token.Link) error {
 	ids := make([]string, len(links))
-	channel := map[string]token.Channel{}
 	for i, l := range links {
-		ids[i], channel[l.ID] = l.ID, l.Channel
+		ids[i] = l.ID
 	}
 	found, err := token.Looks(tx, env, ids)
 	if err != nil {
@@ -202,7 +200,7 @@ func (d *Details) readLooks(tx *db.Tx, env id.Environment, links []token.Link) e
 			around.FormAt = line.EndedAt
 		}
 		guess := diagnosis.Look(story.Open(l), around)
-		d.Looks = append(d.Looks, Look{Look: l, Channel: channel[l.Link], Guess: guess})
+		d.Looks = append(d.Looks, Look{Look: l, Guess: guess})
 		if line == nil {
 			continue
 		}

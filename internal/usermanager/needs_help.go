@@ -18,15 +18,14 @@ import (
 
 // Asking is one use of "I forgot my password", as administrators see it.
 type Asking struct {
-	ID         id.Request `db:"id"`
-	Case       string     `db:"case_number"`
-	Address    string     `db:"address"` // as it was typed
-	AddressKey string     `db:"address_key"`
-	MadeAt     time.Time  `db:"made_at"`
-	User       id.User    `db:"user_id"` // "" if nobody has the address
+	Case       string    `db:"case_number"`
+	Address    string    `db:"address"` // as it was typed
+	AddressKey string    `db:"address_key"`
+	MadeAt     time.Time `db:"made_at"`
+	User       id.User   `db:"user_id"` // "" if nobody has the address
 }
 
-const askingColumns = "id, case_number, address, address_key, made_at, user_id"
+const askingColumns = "case_number, address, address_key, made_at, user_id"
 
 // The queue shows the longest-waiting; the badge counts up to a hundred.
 const (

@@ -115,9 +115,7 @@ func (e *postgresEngine) dialect() Dialect {
 		ForUpdate:  " FOR UPDATE",
 		MatchFrom:  "users u",
 		MatchWhere: `u.environment_id = $1 AND u.search_text LIKE $2`,
-		SearchArg: func(folded string) string {
-			return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(folded) + "%"
-		},
+		SearchArg:  Containing,
 	}
 }
 

@@ -108,14 +108,11 @@ func published(tx *db.Tx, env id.Environment, words []string) ([]row, error) {
 	query := "SELECT " + columns + " FROM help_articles WHERE environment_id = $1 AND published_at IS NOT NULL"
 	args := []any{env}
 	for _, w := range words {
-		args = append(args, "%"+likeEscaper.Replace(w)+"%")
+		args = append(args, db.Containing(w))
 		query += fmt.Sprintf(` AND search_text LIKE $%d ESCAPE '\'`, len(args))
 	}
 	return db.All[row](tx, query+" ORDER BY title, name", args...)
 }
-
-// likeEscaper takes the meaning from what LIKE would read as a pattern.
-var likeEscaper = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`)
 
 // Own gives all articles of the environment's own, drafts too, to those who write them.
 func (h *Help) Own(ctx context.Context, actor access.Actor, env environment.Environment) ([]Article, error) {

@@ -105,7 +105,7 @@ func (f Filter) lookUp(tx *db.Tx, env id.Environment, words []string, arg string
 func (f Filter) conditions(q *query, words []string) string {
 	where := ""
 	for _, w := range words {
-		where += " AND u.search_text LIKE " + q.bind("%"+likeEscaper.Replace(w)+"%") + ` ESCAPE '\'`
+		where += " AND u.search_text LIKE " + q.bind(db.Containing(w)) + ` ESCAPE '\'`
 	}
 	if f.Role != "" {
 		where += " AND u.role = " + q.bind(f.Role)
@@ -120,8 +120,6 @@ func (f Filter) run(tx *db.Tx, from, where string, q *query) ([]User, error) {
 	return db.All[User](tx, "SELECT "+columns+" FROM "+from+" WHERE "+where+
 		" ORDER BY u.sort_key, u.id LIMIT "+q.bind(f.Limit), q.args...)
 }
-
-var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // isSmall tells whether a walk would see all names of an environment.
 func isSmall(tx *db.Tx, env id.Environment) (bool, error) {

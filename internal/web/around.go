@@ -291,7 +291,7 @@ func (d *Door) explain(v *visit, err error) (templates.Message, int) {
 	case errors.Is(err, context.Canceled):
 		return message("You left before we were done", "Reload the page to see how it stands."), 499
 	case f == nil:
-		return message("Something went wrong on our side", "Nothing you typed was wrong. Try again in a minute; if it stays so, tell whoever runs this site the request number below."), http.StatusInternalServerError
+		return ourFault(), http.StatusInternalServerError
 	}
 	m := message(headings[f.Kind], f.Sentence)
 	if f.Kind == fault.Throttled { // the other sentences say themselves when to try again
@@ -304,6 +304,10 @@ func (d *Door) explain(v *visit, err error) (templates.Message, int) {
 		m.ActionWords, m.ActionURL = "To the log in page", v.at("login")
 	}
 	return m, statuses[f.Kind]
+}
+
+func ourFault() templates.Message {
+	return message("Something went wrong on our side", "Nothing you typed was wrong. Try again in a minute; if it stays so, tell whoever runs this site the request number below.")
 }
 
 func message(heading, text string) templates.Message {
@@ -325,7 +329,7 @@ func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Seco
 
 // sorry is the answer after a panic.
 func (d *Door) sorry(w http.ResponseWriter, r *http.Request, id string) {
-	m := message("Something went wrong on our side", "Nothing you typed was wrong. Try again in a minute; if it stays so, tell whoever runs this site the request number below.")
+	m := ourFault()
 	m.Page = templates.Page{Now: d.Clock(), RequestID: id}
 	_ = write(r.Context(), w, http.StatusInternalServerError, templates.MessagePage(m)) // there is nothing left to do
 }

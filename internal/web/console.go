@@ -34,7 +34,7 @@ func (d *Door) showConsole(v *visit) error {
 	}
 	page.Queue = queueFacts(o.Waiting)
 	for _, c := range o.Returned {
-		page.Returned = append(page.Returned, templates.Fact{Name: returnedWords[c.Kind], Value: itoa(c.N)})
+		page.Returned = append(page.Returned, templates.Fact{Name: returnedWords[c.Kind], Value: strconv.Itoa(c.N)})
 	}
 	return v.show(http.StatusOK, templates.ConsolePage(page))
 }
@@ -80,7 +80,7 @@ func counted(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return itoa(n) + " " + many
+	return strconv.Itoa(n) + " " + many
 }
 
 func queueFacts(all []outbox.Backlog) []templates.Fact {
@@ -92,9 +92,9 @@ func queueFacts(all []outbox.Backlog) []templates.Fact {
 			if b.Kind != kind {
 				continue
 			}
-			f.Value, f.Since = itoa(b.All), b.OldestDue
+			f.Value, f.Since = strconv.Itoa(b.All), b.OldestDue
 			if later := b.All - b.Due; later > 0 {
-				f.Value += ", " + itoa(later) + " under way or put off"
+				f.Value += ", " + strconv.Itoa(later) + " under way or put off"
 			}
 		}
 		facts = append(facts, f)

@@ -1,9 +1,7 @@
 package web
 
 import (
-	"cmp"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/fault"
@@ -11,16 +9,6 @@ import (
 	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
-
-// cut bounds what a form gets back of what was typed.
-func cut(s string, most int) string {
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most])
-	}
-	return s
-}
 
 func (d *Door) showForgotPassword(v *visit) error {
 	if err := v.env.Paused(); err != nil {
@@ -30,16 +18,6 @@ func (d *Door) showForgotPassword(v *visit) error {
 		Page: v.anonymous(), Email: cut(v.r.URL.Query().Get("email"), 254), HelpLine: v.env.Policy.HelpLine, Case: v.lastCase(),
 	}))
 }
-
-// anonymous is page without the bar: these screens are the same for everybody.
-func (v *visit) anonymous() templates.Page {
-	p := v.page()
-	p.Nav, p.RequestID = templates.Nav{}, ""
-	return p
-}
-
-// sender is the address that mails of the environment come from.
-func (v *visit) sender() string { return cmp.Or(v.env.Policy.SenderAddress, v.d.Sender) }
 
 // lastCase is the number of the last asking from this browser: phones forget the
 // page it stood on.

@@ -21,7 +21,6 @@ var helpRoutes = []Route{
 	{http.MethodGet, "/{environment}/help/challenge", Anyone, false, (*Door).helpChallenge},
 	{http.MethodGet, "/{environment}/help-pictures/{name}", Anyone, false, (*Door).helpPicture},
 
-	{http.MethodGet, "/{environment}/numbers", SignedIn, false, (*Door).showNumbers},
 	{http.MethodGet, "/{environment}/help/feedback", SignedIn, false, (*Door).showFeedback},
 	{http.MethodGet, "/{environment}/help/feedback.csv", SignedIn, false, (*Door).exportFeedbackCSV},
 	{http.MethodGet, "/{environment}/help/feedback.json", SignedIn, false, (*Door).exportFeedbackJSON},
@@ -47,7 +46,7 @@ func (v *visit) helpPage() templates.Page {
 // helpBase is what links in articles are relative to.
 func (v *visit) helpBase() string { return v.at("help") + "/" }
 
-// from names the environment where an article is its own.
+// author names the environment where an article is its own.
 func (v *visit) author(a help.Article) string {
 	if a.Own {
 		return v.env.Name

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -156,7 +157,7 @@ func (v *visit) safeNext(next string) string {
 
 func (v *visit) retryAfter(f *fault.Error) {
 	if s := seconds(f.RetryAfter); s > 0 {
-		v.w.Header().Set("Retry-After", itoa(s))
+		v.w.Header().Set("Retry-After", strconv.Itoa(s))
 	}
 }
 

@@ -66,6 +66,7 @@ func Routes() []Route {
 		{http.MethodPost, "/{environment}/users/{id}/edit", SignedIn, false, (*Door).submitUserEdit},
 
 		{http.MethodGet, "/{environment}/needs-help", SignedIn, false, (*Door).showNeedsHelp},
+		{http.MethodGet, "/{environment}/numbers", SignedIn, false, (*Door).showNumbers},
 
 		{http.MethodGet, "/operator", Operators, false, (*Door).showConsole},
 		{http.MethodGet, "/operator/{$}", Operators, false, (*Door).showConsole},

@@ -11,7 +11,7 @@ var shortWords = map[Class]string{
 	Greylisted: "Waiting: asked to come back", RateLimited: "Waiting: taken slowly", ReceiverTrouble: "Waiting: trouble there",
 	Unreachable: "Waiting: no answer there", TLSFailed: "No secure connection", GaveUp: "Given up",
 	Delayed: "Delayed on the way", Delivered: "Reported delivered", AutoReply: "Answered by itself",
-	Unknown: "An answer we do not know", Queued: "About to be sent", Deferred: "Waiting", Stuck: "Stuck in our server",
+	Unknown: "An answer we do not know", Queued: "Being sent", Deferred: "Waiting", Stuck: "Stuck in our server",
 	NoMailServer: "No mail server is set up", AllServersDown: "No mail leaves", Accepted: "Taken by their server",
 	NotOpened: "Never opened", ScannerOnly: "Opened by a filter only", Opened: "Link opened",
 	FormRefused: "New password refused", Used: "New password set", AskedElsewhere: "Asked with another address",

@@ -52,7 +52,7 @@ var ours = []lockout{
 		s.asks()
 		s.readsTheWaitingPage()
 		<-reached
-		s.adminReads("About to be sent")
+		s.adminReads("Being sent")
 		s.getsInBy(s.adminGivesALink())
 	}},
 	{Cause: "The mail server hangs up when it has the mail", Run: func(s *scene) {

@@ -44,15 +44,15 @@ func Reply(h Heard) Finding {
 // is the reason, and what stands before it is only how Postfix words the asking.
 func (h heard) asked(text string) heard {
 	m := toldAnother.FindStringSubmatch(text)
-	if m == nil {
+	if m == nil || m[1] != "" {
 		return h
 	}
-	code, enhanced := codesIn(m[1])
-	h.code, h.enhanced, h.prose = cmp.Or(code, h.code), enhanced, normal(m[1])
+	code, enhanced := codesIn(m[2])
+	h.code, h.enhanced, h.prose = cmp.Or(code, h.code), enhanced, normal(m[2])
 	return h
 }
 
-var toldAnother = regexp.MustCompile(`(?is)recipient address rejected: (?:undeliverable|unverified) address: *(\S.*)`)
+var toldAnother = regexp.MustCompile(`(?is)(sender address rejected: )?(?:undeliverable|unverified) address: *(\S.*)`)
 
 var (
 	codeStart  = regexp.MustCompile(`(?m)^\s*(?:smtp;\s*)?([2-5]\d\d)(?:[-\s#]|$)`)

@@ -46,22 +46,37 @@ func (r rule) fits(h heard) bool {
 	return (len(r.words) == 0 || r.words.in(h)) && !r.unless.in(h)
 }
 
-// judge gives the first rule's class. Before the mail itself was sent nobody can have
-// read it: who speaks of spam then means whoever sends it.
+// judge gives the first rule's class.
 func judge(h heard) Class {
 	for _, r := range rules {
-		if !r.fits(h) {
-			continue
+		if r.fits(h) {
+			return h.soFar(r.class)
 		}
-		if r.class == RefusedContent && slices.Contains(beforeTheMail, h.stage) {
-			return RefusedReputation
-		}
-		return r.class
 	}
 	return Unknown
 }
 
-var beforeTheMail = []string{"connect", "hello", "tls", "auth", "mail", "rcpt"}
+// soFar: nobody can have read what was not sent yet. Who speaks of spam before the
+// mail was sent means whoever sends it, and who does not know a name before the
+// recipient was named means one of ours.
+func (h heard) soFar(c Class) Class {
+	step := slices.Index([]string{"connect", "hello", "tls", "auth", "mail", "rcpt"}, h.stage)
+	switch c {
+	case RefusedContent:
+		if step >= 0 {
+			return RefusedReputation
+		}
+	case NoSuchMailbox, MailboxDisabled, MailboxMoved, NoSuchDomain:
+		switch {
+		case h.digit() == 0: // no server said it
+		case h.stage == "mail":
+			return SenderRefused
+		case step >= 0 && h.stage != "rcpt":
+			return RefusedAuthentication
+		}
+	}
+	return c
+}
 
 type condition func(heard) bool
 

@@ -192,11 +192,11 @@ func TestNothingHangs(t *testing.T) {
 	t.Cleanup(func() { _ = deaf.Close() })
 	d := *w.App.Doctor
 	d.Config.SMTP = "smtp://" + mute.Addr().String() + "?tls=none"
-	d.Limit = 200 * time.Millisecond
+	d.Limit = time.Second
 	started := time.Now()
 	checks, err := d.Examine(w.Ctx(), access.Operator(), doctor.Question{Resolver: maildns.At(deaf.LocalAddr().String())})
 	require.NoError(t, err)
-	require.Less(t, time.Since(started), 3*time.Second)
+	require.Less(t, time.Since(started), 10*time.Second)
 	require.Equal(t, maildns.Fail, find(t, checks, "smtp").State)
 	require.Equal(t, maildns.Unchecked, find(t, checks, "spf").State)
 	require.Equal(t, maildns.OK, find(t, checks, "database").State, "the rest was looked at")
@@ -227,7 +227,7 @@ func TestAServerThatIsNone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := *w.App.Doctor
-			d.Limit = 300 * time.Millisecond
+			d.Limit = 2 * time.Second
 			at := speaker(t, test.speak)
 			d.Config.SMTP, d.Config.BounceListen, d.Config.BounceDomain = "smtp://"+at+"?tls=none", at, "bounce.sparekey.example"
 			started := time.Now()

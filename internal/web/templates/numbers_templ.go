@@ -188,7 +188,7 @@ func NumbersPage(v Numbers) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, " get back in. Counted are tries, each from asking to logging in: somebody who forgets a password twice counts twice.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, " get back in. Each try counts, from asking to logging in: somebody who forgets a password twice counts twice.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

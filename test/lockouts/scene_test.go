@@ -2,8 +2,8 @@ package lockouts
 
 import (
 	"net/http"
-	"net/url"
 	netsmtp "net/smtp"
+	"net/url"
 	"strings"
 	"testing"
 	"time"

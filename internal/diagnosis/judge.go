@@ -381,13 +381,8 @@ func (j *judgement) notice(m Mail, r Report) (Class, Facts, bool) {
 		}
 		return Delayed, f, true
 	case "auto-reply":
-		f.Challenge = challenge.in(heard{prose: normal(r.Reply)})
 		return AutoReply, f, true
 	default:
 		return Delivered, f, true
 	}
 }
-
-// challenge are the words of those who hold a mail until its sender proves to be a
-// person. We never answer them.
-var challenge = anyOf(phrases("challenge | confirm {that you,you are,your message,your email,your e-mail,your address}~ | to {release,deliver} your {message,mail,email} | {held,holding} .. until | click .. to {deliver,be delivered,confirm} | tmda | boxbe | spamarrest | whitelist yourself | bestatigen sie ihre | confirmez"))

@@ -111,6 +111,7 @@ func TestJudge(t *testing.T) {
 		"delayed on the way":        {Story{Mails: []Mail{taken("1", 0, 0).with(Report{At: at(60), Kind: "delay", Class: Unreachable, Reply: "451 timed out"})}}, 61, Delayed, 60, "The next mail server still tries since 11:00. It said: “451 timed out”."},
 		"out of office":             {Story{Mails: []Mail{taken("1", 0, 0).with(Report{At: at(2), Kind: "auto-reply", Reply: "I am away"})}}, 30, AutoReply, 2, "Kim Doe’s mailbox answered by itself at 10:02: the mail arrived."},
 		"a challenge":               {Story{Mails: []Mail{taken("1", 0, 0).with(Report{At: at(2), Kind: "auto-reply", Reply: "Please confirm that you are a person"})}}, 30, AutoReply, 2, "Kim Doe’s mailbox answered by itself at 10:02: the mail arrived, and is held until somebody confirms."},
+		"held by a filter":          {Story{Mails: []Mail{taken("1", 0, 0).with(Report{At: at(2), Kind: "auto-reply", Reply: "It has been placed on hold and will be looked at"})}}, 30, AutoReply, 2, "Kim Doe’s mailbox answered by itself at 10:02: the mail arrived, and is held until somebody confirms."},
 		"taken, then came back":     {Story{Mails: []Mail{taken("1", 0, 0).with(bounce(3, NoSuchMailbox, true))}}, 4, NoSuchMailbox, 3, ""},
 		"came back soft":            {Story{Mails: []Mail{taken("1", 0, 0).with(bounce(3, MailboxFull, false))}}, 4, MailboxFull, 3, ""},
 		"the hard one of two":       {Story{Mails: []Mail{taken("1", 0, 0).with(bounce(3, NoSuchMailbox, true), bounce(5, MailboxFull, false))}}, 6, NoSuchMailbox, 3, ""},

@@ -31,8 +31,6 @@ type Facts struct {
 	// Forward is another mailbox, which the mail was passed on to and where it failed.
 	Forward string
 	Filter  bool // a filter opened the link, too
-	// Challenge: the mailbox holds the mail until somebody confirms.
-	Challenge bool
 	// Write writes a time for the reader; nil writes UTC.
 	Write func(time.Time) string
 }
@@ -164,7 +162,7 @@ var sentences = map[Class]func(Facts) string{
 		if until := awayUntil(f.Reply, f.Since); !until.IsZero() {
 			away = ", away until " + until.Format("2 January 2006")
 		}
-		if f.Challenge {
+		if holds.in(heard{prose: normal(f.Reply)}) {
 			held = ", and is held until somebody confirms"
 		}
 		return f.Name + "’s mailbox answered by itself" + f.when(" at ", f.Since) + away + ": the mail arrived" + held + "."
@@ -252,6 +250,10 @@ func aboutThem(told string) string {
 	what, _, _ := strings.Cut(told, ". ")
 	return strings.ReplaceAll(strings.TrimRight(what, ". "), "of yours", "of theirs")
 }
+
+// holds are the words of those who keep a mail until its sender proves to be a
+// person, or somebody lets it through. We never answer them.
+var holds = anyOf(phrases("challenge | confirm {that you,you are,your message,your email,your e-mail,your address}~ | to {release,deliver} your {message,mail,email} | {held,holding} .. until | click .. to {deliver,be delivered,confirm} | can receive your {mail,mails,email,emails,message,messages} | {on hold,being held,held for review,quarantined} | tmda | boxbe | spamarrest | whitelist yourself | bestatigen sie ihre | confirmez"))
 
 func reason(f Facts) string {
 	if f.Reason == "" {

@@ -36,7 +36,7 @@ func everyMixture() []Facts {
 		func(f *Facts) { f.List = "" }, func(f *Facts) { f.Reason = "" }, func(f *Facts) { f.Vendor = "" },
 		func(f *Facts) { f.Since = time.Time{} }, func(f *Facts) { f.Next = time.Time{} }, func(f *Facts) { f.SignedIn = time.Time{} },
 		func(f *Facts) { f.Count = 1 }, func(f *Facts) { f.LinksOff = true }, func(f *Facts) { f.Perhaps = true }, func(f *Facts) { f.MayHave = true },
-		func(f *Facts) { f.Ours = true }, func(f *Facts) { f.Filter = true }, func(f *Facts) { f.Challenge = true }, func(f *Facts) { f.Name = "" },
+		func(f *Facts) { f.Ours = true }, func(f *Facts) { f.Filter = true }, func(f *Facts) { f.Name = "" },
 		func(f *Facts) { f.Write = func(t time.Time) string { return t.Format("15:04") } },
 		func(f *Facts) { f.MayHave, f.Since = true, time.Time{} }, func(f *Facts) { f.Filter, f.Perhaps, f.Since = true, true, time.Time{} },
 	} {

@@ -136,7 +136,7 @@ func TestAnAnswerByHandIsNoReport(t *testing.T) {
 		r, err := Read(strings.NewReader(head + words))
 		require.NoError(t, err)
 		assert.Equal(t, None, r.Kind, head)
-		for _, mark := range []string{"Auto-Submitted: auto-replied\n", "Precedence: bulk\nReturn-Path: <>\n", "X-Autoreply: yes\n"} {
+		for _, mark := range []string{"Auto-Submitted: auto-replied\n", "Precedence: bulk\n", "Return-Path: <>\n", "X-Autoreply: yes\n"} {
 			r, err = Read(strings.NewReader(mark + head + words))
 			require.NoError(t, err)
 			assert.Equal(t, AutoReply, r.Kind, mark+head)

@@ -1,6 +1,7 @@
 package dsn
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,7 +24,11 @@ func (m letter) readPlain(r *Returned) bool {
 		return true
 	case m.isAnswer(r, subject, said):
 		r.Kind = AutoReply
-		r.Recipients = []Recipient{{Address: first(addresses(r.From)), Action: Done, Text: r.Text}}
+		who := first(addresses(r.From))
+		if systemName(who) { // it answers for somebody
+			who = cmp.Or(first(m.named(r)), who)
+		}
+		r.Recipients = []Recipient{{Address: who, Action: Done, Text: r.Text}}
 		return true
 	}
 	return false
@@ -128,13 +133,14 @@ func (m letter) isAnswer(r *Returned, subject, said string) bool {
 	if r.AutoSubmitted != "" && r.AutoSubmitted != "no" || m.header.has("X-Auto-Response-Suppress") {
 		return true
 	}
+	answers := replySubject.MatchString(subject)
 	switch firstWord(m.header.get("Precedence")) {
 	case "bulk", "junk", "list":
-		if r.ReturnPath == "<>" || m.header.has("In-Reply-To") {
+		if r.ReturnPath == "<>" || m.header.has("In-Reply-To") || answers {
 			return true
 		}
 	}
-	return r.ReturnPath == "<>" || answerWords.in(said) || m.header.has("In-Reply-To") && !replySubject.MatchString(subject)
+	return r.ReturnPath == "<>" || answerWords.in(said) || m.header.has("In-Reply-To") && !answers
 }
 
 var replySubject = regexp.MustCompile(`^(?:re|aw|sv|vs|antw|odp|rv|ref|rif|r|回复|答复|返信)\s*[:：]`)

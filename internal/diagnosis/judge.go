@@ -350,7 +350,7 @@ func (j *judgement) taken(m Mail) (Class, Facts, bool) {
 		return Accepted, Facts{Since: m.AcceptedAt}, true
 	}
 	if notice != nil && notice.Kind != "delivered" {
-		return j.notice(m, *notice)
+		return j.notice(*notice)
 	}
 	var lastScan Open
 	for _, o := range j.story.Opens {
@@ -365,14 +365,14 @@ func (j *judgement) taken(m Mail) (Class, Facts, bool) {
 	case !lastScan.At.IsZero():
 		return ScannerOnly, Facts{Since: lastScan.At, Vendor: agent.Vendor(lastScan.Agent), Perhaps: true}, true
 	case notice != nil:
-		return j.notice(m, *notice)
+		return j.notice(*notice)
 	default:
 		return NotOpened, Facts{Since: m.AcceptedAt}, true
 	}
 }
 
 // notice is what a report says that is no failure.
-func (j *judgement) notice(m Mail, r Report) (Class, Facts, bool) {
+func (j *judgement) notice(r Report) (Class, Facts, bool) {
 	f := Facts{Since: r.At, Reply: r.Reply}
 	switch r.Kind {
 	case "delay":

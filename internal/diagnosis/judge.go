@@ -297,7 +297,7 @@ func (j *judgement) underWay(m Mail) (Class, Facts, bool) {
 	pending := m.State == StateQueued || m.State == StateDeferred
 	down := j.story.AllDownSince
 	switch {
-	case pending && j.story.NoServer:
+	case pending && j.story.NoServer && m.Class == "": // else one has answered that is set up elsewhere
 		return NoMailServer, Facts{Since: m.QueuedAt}, true
 	case pending && !down.IsZero() && j.now.Sub(down) >= downAfter:
 		return AllServersDown, Facts{Since: down, Reply: m.Reply}, true

@@ -35,7 +35,7 @@ type mailgunPost struct {
 		Token     string `json:"token"`
 		Signature string `json:"signature"`
 	} `json:"signature"`
-	Event mailgunNews `json:"event-data"`
+	Event json.RawMessage `json:"event-data"`
 }
 
 func (m mailgun) Read(ctx context.Context, p Post, now time.Time) ([]Event, error) {
@@ -54,14 +54,18 @@ func (m mailgun) Read(ctx context.Context, p Post, now time.Time) ([]Event, erro
 	if !hmac.Equal(h.Sum(nil), given) {
 		return nil, ErrUnproven
 	}
-	token, body := sha256.Sum256([]byte(s.Token)), sha256.Sum256(p.Body)
-	switch first, err := m.once(ctx, Mailgun+":"+hex.EncodeToString(token[:]), hex.EncodeToString(body[:]), now.Add(mailgunKept)); {
+	token, words := sha256.Sum256([]byte(s.Token)), sha256.Sum256(post.Event)
+	switch first, err := m.once(ctx, Mailgun+":"+hex.EncodeToString(token[:]), hex.EncodeToString(words[:]), now.Add(mailgunKept)); {
 	case err != nil:
 		return nil, err
 	case !first:
 		return nil, ErrUnproven // somebody saw the token, and writes words of their own
 	}
-	if e, ok := post.Event.event(); ok {
+	var news mailgunNews
+	if err := json.Unmarshal(post.Event, &news); err != nil {
+		return nil, ErrMalformed
+	}
+	if e, ok := news.event(); ok {
 		return []Event{e}, nil
 	}
 	return nil, nil

@@ -320,7 +320,7 @@ var stageWords = []struct {
 	words *regexp.Regexp
 	stage string
 }{
-	{regexp.MustCompile(`(?i)in reply to end of data|after end of data|end of data command`), "data"},
+	{regexp.MustCompile(`(?i)in reply to end of data|after end of data|end of data command|after I sent the message`), "data"},
 	{regexp.MustCompile(`(?i)` + spokeTo + `rcpt`), "rcpt"},
 	{regexp.MustCompile(`(?i)` + spokeTo + `mail from`), "mail"},
 	{regexp.MustCompile(`(?i)` + spokeTo + `data`), "data"},
@@ -329,6 +329,9 @@ var stageWords = []struct {
 	{regexp.MustCompile(`(?i)(?:in reply to|after) ?\(?auth`), "auth"},
 	{regexp.MustCompile(`(?i)refused to talk to me|initial server greeting|after initial connection|while connected`), "connect"},
 	{regexp.MustCompile(`(?i)does not like recipient`), "rcpt"},
+	{regexp.MustCompile(`(?i)but sender was rejected`), "mail"},
+	{regexp.MustCompile(`(?i)but my name was rejected`), "hello"},
+	{regexp.MustCompile(`(?i)but greeting failed`), "connect"},
 }
 
 // stageOf tells the step in which a server answered, as its client words it.

@@ -165,6 +165,8 @@ var (
 	// introduced is a line that begins with an address, as lists of failed
 	// recipients do: "<a@b>:", "  a@b", "* a@b: reason", "a@b on Mon, 4 May".
 	introduced = regexp.MustCompile(`^(?:[45][0-9]{2} (?:[45]\.[0-9.]+ )?)?[\s*•·–-]*(?:-- )?["'(\[]?<?(?:mailto:)?([^\s<>"'(),;:\[\]{}|]{1,100}@[\pL\pN](?:[\pL\pN.-]{0,250}[\pL\pN])?)>?["')\]]?(?:\.\.\.|[:,;.]?)(?:\s|$|<)`)
+	// replyGoesOn is a line of an answer, which names whom it likes: "550-a@b is not local".
+	replyGoesOn = regexp.MustCompile(`^\s*[45][0-9]{2}-`)
 	// announced is a line that speaks of one: "Recipient: a@b", "Your message to a@b".
 	announced = regexp.MustCompile(`(?i)(?:recipients?|rcpt to|address|destinat\w+|empfänger|user|mailbox|account|an|to|for|à|para|per|attempts?|адрес\w*)[:\s"'<(\[]{1,4}(?:mailto:)?([^\s<>"'(),;:\[\]{}|]{1,100}@[\pL\pN](?:[\pL\pN.-]{0,250}[\pL\pN])?)`)
 	// notThese are lines whose address is somebody else's.
@@ -182,7 +184,7 @@ func (m letter) named(r *Returned) []string {
 			break
 		}
 		line = line[:min(len(line), 1000)]
-		if !strings.Contains(line, "@") {
+		if !strings.Contains(line, "@") || replyGoesOn.MatchString(line) {
 			continue
 		}
 		if found := introduced.FindStringSubmatch(line); found != nil && !mine(found[1]) {

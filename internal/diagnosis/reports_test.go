@@ -33,6 +33,14 @@ var reports = map[string]struct {
 		"Subject: failure notice\n\nHi. This is the qmail-send program at relay.test.\nI'm afraid I wasn't able to deliver your message to the following addresses.\n" +
 			"This is a permanent error; I've given up. Sorry it didn't work out.\n\n<kim@corp.test>:\nSTEP\nRemote host said: LINES\nGiving up on 192.0.2.9.\n",
 	},
+	"sendmail": {
+		map[string]string{"hello": ">>> EHLO relay.test", "mail": ">>> MAIL From:<b-1@bounce.keys.test>", "rcpt": ">>> RCPT To:<kim@corp.test>", "data": ">>> DATA"},
+		"Subject: Returned mail: see transcript for details\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n" +
+			"--b\n\nThe original message was received at Tue, 3 Nov 2026 08:00:00 GMT\n\n   ----- The following addresses had permanent fatal errors -----\n<kim@corp.test>\n    (reason: ANSWER)\n\n" +
+			"   ----- Transcript of session follows -----\n... while talking to mx.corp.test.:\nSTEP\n<<< ANSWER\n\n" +
+			"--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; relay.test\n\nFinal-Recipient: RFC822; kim@corp.test\n" +
+			"Action: failed\nStatus: 5.0.0\nRemote-MTA: DNS; mx.corp.test\nDiagnostic-Code: SMTP; ANSWER\n\n--b--\n",
+	},
 }
 
 // TestAnAnswerMeansTheSameInAReport, but that what would pass has passed its time.

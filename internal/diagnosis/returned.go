@@ -324,7 +324,7 @@ var stageWords = []struct {
 	{regexp.MustCompile(`(?i)` + spokeTo + `rcpt`), "rcpt"},
 	{regexp.MustCompile(`(?i)` + spokeTo + `mail from`), "mail"},
 	{regexp.MustCompile(`(?i)` + spokeTo + `data`), "data"},
-	{regexp.MustCompile(`(?i)(?:in reply to|after|like our) ?\(?(?:sending )?(?:ehlo|helo)`), "hello"},
+	{regexp.MustCompile(`(?i)(?:in reply to|after|like our|>>>) ?\(?(?:sending )?(?:ehlo|helo)`), "hello"},
 	{regexp.MustCompile(`(?i)(?:in reply to|after) ?\(?starttls`), "tls"},
 	{regexp.MustCompile(`(?i)(?:in reply to|after) ?\(?auth`), "auth"},
 	{regexp.MustCompile(`(?i)refused to talk to me|initial server greeting|after initial connection|while connected`), "connect"},

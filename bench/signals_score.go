@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed" // the labels that we dispute
 	"fmt"
 	"io"
 	"maps"
@@ -17,6 +18,23 @@ type score struct {
 type count struct {
 	all, family, class, lies, strictLies, hardly int
 	answers, believed                            int
+}
+
+// disputedText are labels that are wrong by their own definitions, with the reason.
+//
+//go:embed disputed.tsv
+var disputedText string
+
+const withoutDisputed = "all but the disputed labels"
+
+// disputed tells whether the label of a specimen is one of them.
+func (s specimen) disputed() bool {
+	for line := range strings.Lines(disputedText) {
+		if cells := strings.Split(line, "\t"); len(cells) == 4 && cells[0] == s.name && cells[1] == fmt.Sprint(s.nth+1) && cells[2] == s.accepted[0] {
+			return true
+		}
+	}
+	return false
 }
 
 func newScore() *score { return &score{sets: map[string]*count{}} }
@@ -39,7 +57,11 @@ func (s *score) judge(one specimen, v verdictOn) {
 		right = append(right, families[a])
 	}
 	family := families[class]
-	for _, name := range []string{one.set, "all"} {
+	names := []string{one.set, "all"}
+	if !one.disputed() {
+		names = append(names, withoutDisputed)
+	}
+	for _, name := range names {
 		c := s.sets[name]
 		if c == nil {
 			c = &count{}
@@ -65,6 +87,12 @@ func (s *score) judge(one specimen, v verdictOn) {
 	}
 }
 
+func ofAll(set string) bool { return set == "all" || set == withoutDisputed }
+
+func (c count) met() bool {
+	return c.family*100 >= 95*c.all && c.class*100 >= 85*c.all && c.strictLies*100 <= c.all && c.believed == 0
+}
+
 func oneIf(is bool) int {
 	if is {
 		return 1
@@ -84,14 +112,13 @@ func (s *score) print(out io.Writer) error {
 	var b strings.Builder
 	b.WriteString("| set | family | class | lies | of them across families | hard said of soft | automatic answers believed |\n|---|---|---|---|---|---|---|\n")
 	names := slices.Sorted(maps.Keys(s.sets))
-	slices.SortStableFunc(names, func(a, b string) int { return oneIf(a == "all") - oneIf(b == "all") })
+	slices.SortStableFunc(names, func(a, b string) int { return oneIf(ofAll(a)) - oneIf(ofAll(b)) })
 	for _, name := range names {
 		c := s.sets[name]
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %d | %s |\n", name, share(c.family, c.all), share(c.class, c.all), share(c.strictLies, c.all), c.lies, c.hardly, share(c.believed, c.answers))
 	}
-	if a := s.sets["all"]; a != nil {
-		met := a.family*100 >= 95*a.all && a.class*100 >= 85*a.all && a.strictLies*100 <= a.all && a.believed == 0
-		fmt.Fprintf(&b, "\nTarget (family 95 %%, class 85 %%, lies 1 %%, no automatic answer believed): %s\n", verdict(met))
+	for _, name := range slices.DeleteFunc(names, func(name string) bool { return !ofAll(name) }) {
+		fmt.Fprintf(&b, "\nTarget (family 95 %%, class 85 %%, lies 1 %%, no automatic answer believed), %s: %s\n", name, verdict(s.sets[name].met()))
 	}
 	if len(s.misses) > 0 {
 		b.WriteString("\n" + strings.Join(s.misses, "\n") + "\n")

@@ -39,8 +39,12 @@ func TestScoreCountsWhatIsRightAndWhatIsALie(t *testing.T) {
 	if got := *s.sets["all"]; got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
+	s.judge(specimen{set: "one", name: "rhost-apple-04", accepted: []string{"no-such-mailbox"}}, said(t, "bounce", "mailbox-disabled", false)) // disputed
+	if a, b := s.sets["all"], s.sets[withoutDisputed]; a.all != 10 || a.strictLies != 4 || b.all != 9 || b.strictLies != 3 {
+		t.Errorf("a disputed label counts in all, and there alone: %+v, %+v", a, b)
+	}
 	var out strings.Builder
-	if err := s.print(&out); err != nil || !strings.Contains(out.String(), "missed") || !strings.Contains(out.String(), "(33.3 %)") {
+	if err := s.print(&out); err != nil || !strings.Contains(out.String(), "missed") || !strings.Contains(out.String(), "(40.0 %)") {
 		t.Errorf("%v\n%s", err, &out)
 	}
 }

@@ -74,41 +74,6 @@ func Domain(mail string) string {
 	return strings.ToLower(mail[strings.LastIndexByte(mail, '@')+1:])
 }
 
-// Fold is how names and addresses are compared in a search: compatibility
-// forms, case, the shape of apostrophes and hyphens, and runs of white space make
-// no difference.
-func Fold(text string) string {
-	folded := shapes.Replace(strings.ToLower(norm.NFKC.String(text)))
-	return strings.Join(strings.FieldsFunc(folded, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}), " ")
-}
-
-var shapes = strings.NewReplacer("’", "'", "‘", "'", "ʼ", "'", "‐", "-", "‑", "-", "–", "-")
-
-// Findable is what a search looks through for a text: the text folded and, where
-// that differs, once more as people type it who do not have its letters.
-func Findable(text string) string {
-	folded, plain := Fold(text), Plain(text)
-	if plain == folded {
-		return folded
-	}
-	return folded + " " + plain
-}
-
-// Plain is Fold with the plain letters in place of those with marks.
-func Plain(text string) string {
-	return noMark.Replace(norm.NFC.String(strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) {
-			return -1
-		}
-		return r
-	}, norm.NFD.String(Fold(text)))))
-}
-
-// noMark are letters that are no plain letter with a mark.
-var noMark = strings.NewReplacer("ß", "ss", "ø", "o", "ł", "l", "đ", "d", "æ", "ae", "œ", "oe", "ı", "i")
-
 // canonicalLocal repeats the folding until it changes nothing: a key of a key
 // is the key, whatever the characters.
 func canonicalLocal(local string) (string, error) {

@@ -11,8 +11,8 @@ import (
 	"text/template"
 	"time"
 
-	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/folding"
 )
 
 //go:embed articles/*.md
@@ -110,7 +110,7 @@ func readArticle(name, file string) ours {
 	if err != nil {
 		panic(err)
 	}
-	a.folded = address.Fold(a.Title + " " + a.Summary + " " + usual)
+	a.folded = folding.Fold(a.Title + " " + a.Summary + " " + usual)
 	return a
 }
 

@@ -15,10 +15,10 @@ import (
 	"unicode"
 
 	"github.com/sparekey/sparekey/internal/access"
-	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/folding"
 	"github.com/sparekey/sparekey/internal/keyring"
 )
 
@@ -96,7 +96,7 @@ func (h *Help) Articles(ctx context.Context, viewer access.Actor, env environmen
 // wordsOf splits what somebody searches for; the signs around a word, such as
 // quotes and a question mark, are not part of it.
 func wordsOf(search string) []string {
-	words := strings.Fields(address.Fold(search))
+	words := strings.Fields(folding.Fold(search))
 	for i, w := range words {
 		bare := strings.TrimFunc(w, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsNumber(c) })
 		if bare != "" {
@@ -112,7 +112,7 @@ func holds(folded string, words []string) bool {
 
 // inTitle is how many of the words the title has.
 func inTitle(a Article, words []string) int {
-	n, title := 0, address.Fold(a.Title)
+	n, title := 0, folding.Fold(a.Title)
 	for _, w := range words {
 		if strings.Contains(title, w) {
 			n++

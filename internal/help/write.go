@@ -11,11 +11,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/sparekey/sparekey/internal/access"
-	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/audit"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/folding"
 	"github.com/sparekey/sparekey/internal/id"
 )
 
@@ -222,7 +222,7 @@ func change(tx *db.Tx, env id.Environment, name string, d Draft, by access.Actor
 	return find(tx, env, name)
 }
 
-func folded(d Draft) string { return address.Findable(d.Title + " " + d.Text) }
+func folded(d Draft) string { return folding.Findable(d.Title + " " + d.Text) }
 
 func publishedAt(tx *db.Tx, d Draft) time.Time {
 	if d.Publish {
@@ -238,7 +238,7 @@ const mostName = 60
 // other scripts get a plain one.
 func nameOf(title string, try int) string {
 	var b strings.Builder
-	for _, c := range address.Fold(title) {
+	for _, c := range folding.Fold(title) {
 		switch {
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
 			b.WriteRune(c)

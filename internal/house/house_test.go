@@ -38,6 +38,7 @@ var levels = map[string]int{
 	"internal/dkim":        pure,
 	"internal/dsn":         pure,
 	"internal/fault":       pure,
+	"internal/folding":     pure,
 	"internal/id":          pure,
 	"internal/inbox":       pure,
 	"internal/mail":        pure,

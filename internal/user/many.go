@@ -2,6 +2,7 @@ package user
 
 import (
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/folding"
 	"github.com/sparekey/sparekey/internal/id"
 )
 
@@ -20,7 +21,7 @@ func Prepare(n New) (Row, error) {
 		return Row{}, err
 	}
 	n.Name = name
-	return Row{New: n, ID: id.New[id.User](), SearchText: searchText(name, n.Email.Mail), SortKey: sortKey(name)}, nil
+	return Row{New: n, ID: id.New[id.User](), SearchText: searchText(name, n.Email.Mail), SortKey: folding.SortKey(name)}, nil
 }
 
 // Insert adds users in one statement and tells how many of them: those whose

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/sparekey/sparekey/internal/access"
-	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/folding"
 	"github.com/sparekey/sparekey/internal/id"
 )
 
@@ -39,7 +39,7 @@ func (u User) Place() Place { return Place{SortKey: u.SortKey, User: u.ID} }
 // index of SQLite is that of all environments together, so a small environment
 // is always walked: it does not pay for its large neighbours.
 func List(tx *db.Tx, env id.Environment, f Filter) ([]User, error) {
-	words := strings.Fields(address.Fold(f.Words))
+	words := strings.Fields(folding.Fold(f.Words))
 	word := longest(words)
 	if utf8.RuneCountInString(word) < 3 {
 		return f.walk(tx, env, words, everybody)

@@ -6,7 +6,6 @@
 package user
 
 import (
-	"encoding/hex"
 	"errors"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/sparekey/sparekey/internal/cases"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/folding"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/session"
 	"github.com/sparekey/sparekey/internal/token"
@@ -167,14 +167,7 @@ func CheckName(name string) (string, error) {
 	return name, nil
 }
 
-func searchText(name, email string) string { return address.Findable(name + " " + email) }
-
-// sortKey makes one order of names on every engine: collations differ about
-// letters, but not about hexadecimal digits.
-func sortKey(name string) string {
-	plain := address.Plain(name)
-	return hex.EncodeToString([]byte(plain[:min(len(plain), 24)]))
-}
+func searchText(name, email string) string { return folding.Findable(name + " " + email) }
 
 // Rename changes the name.
 func Rename(tx *db.Tx, env id.Environment, u User, name string) error {
@@ -183,7 +176,7 @@ func Rename(tx *db.Tx, env id.Environment, u User, name string) error {
 		return err
 	}
 	_, err = tx.Exec("UPDATE users SET name = $3, search_text = $4, sort_key = $5 WHERE environment_id = $1 AND id = $2",
-		env, u.ID, name, searchText(name, u.Email), sortKey(name))
+		env, u.ID, name, searchText(name, u.Email), folding.SortKey(name))
 	return err
 }
 

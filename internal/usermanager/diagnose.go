@@ -7,10 +7,10 @@ import (
 	"unicode"
 
 	"github.com/sparekey/sparekey/internal/access"
-	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/environment"
+	"github.com/sparekey/sparekey/internal/folding"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/story"
 	"github.com/sparekey/sparekey/internal/token"
@@ -140,7 +140,7 @@ func likelyAddress(u user.User) string {
 			return local + "@" + known
 		}
 	}
-	words := strings.Fields(onlyLetters(address.Fold(u.Name)))
+	words := strings.Fields(onlyLetters(folding.Fold(u.Name)))
 	if len(words) < 2 || strings.ContainsFunc(u.Name, func(r rune) bool { return r > unicode.MaxASCII && unicode.IsLetter(r) }) {
 		return "" // how an address writes ü or ß, a name does not tell
 	}

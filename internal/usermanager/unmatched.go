@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/access"
-	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/folding"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/user"
 )
@@ -84,8 +84,8 @@ func unmatched(tx *db.Tx, actor access.Actor, env id.Environment, words, after s
 	if err != nil {
 		return UnmatchedPage{}, err
 	}
-	wanted := strings.Fields(address.Fold(words))
-	all = slices.DeleteFunc(all, func(u Unmatched) bool { return !containsAll(address.Fold(u.Address), wanted) })
+	wanted := strings.Fields(folding.Fold(words))
+	all = slices.DeleteFunc(all, func(u Unmatched) bool { return !containsAll(folding.Fold(u.Address), wanted) })
 	from := 1 + slices.IndexFunc(all, func(u Unmatched) bool { return u.Key == after })
 	to := min(from+limit, len(all))
 	p := UnmatchedPage{Rows: all[from:to], All: len(all)}

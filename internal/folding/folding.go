@@ -1,0 +1,55 @@
+// Package folding makes texts alike that people take for the same when they search
+// or read a list. It has nothing to do with whose an address is: see address.
+package folding
+
+import (
+	"encoding/hex"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Fold is how names and addresses are compared in a search: compatibility
+// forms, case, the shape of apostrophes and hyphens, and runs of white space make
+// no difference.
+func Fold(text string) string {
+	folded := strings.ToLower(norm.NFKC.String(shapes.Replace(text)))
+	return strings.Join(strings.FieldsFunc(folded, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+}
+
+// shapes are replaced first: the compatibility form of an acute accent is a space
+// and a mark.
+var shapes = strings.NewReplacer("’", "'", "‘", "'", "ʼ", "'", "´", "'", "`", "'", "′", "'", "‐", "-", "‑", "-", "–", "-")
+
+// Findable is what a search looks through for a text: the text folded and, where
+// that differs, once more as people type it who do not have its letters.
+func Findable(text string) string {
+	folded, plain := Fold(text), Plain(text)
+	if plain == folded {
+		return folded
+	}
+	return folded + " " + plain
+}
+
+// Plain is Fold with the plain letters in place of those with marks.
+func Plain(text string) string {
+	return noMark.Replace(norm.NFC.String(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return r
+	}, norm.NFD.String(Fold(text)))))
+}
+
+// SortKey makes one order of names on every engine: collations differ about
+// letters, but not about hexadecimal digits.
+func SortKey(name string) string {
+	plain := Plain(name)
+	return hex.EncodeToString([]byte(plain[:min(len(plain), 24)]))
+}
+
+// noMark are letters that are no plain letter with a mark.
+var noMark = strings.NewReplacer("ß", "ss", "ø", "o", "ł", "l", "đ", "d", "æ", "ae", "œ", "oe", "ı", "i")

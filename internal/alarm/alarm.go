@@ -121,8 +121,11 @@ func Raise(tx *db.Tx, a Alarm) error {
 	if old.Severity != Urgent && a.Severity == Urgent {
 		say(tx, "alarm: it got worse", a)
 	}
-	_, err = tx.Exec(`UPDATE alarms SET severity = $4, sentence = $5, detail = $6, noticed = noticed + 1, last_at = $7
-		WHERE environment_id = $1 AND name = $2 AND about = $3`, a.Environment, a.Name, a.About, a.Severity, a.Sentence, a.Detail, tx.Now())
+	if a.Since.IsZero() {
+		a.Since = old.Since
+	}
+	_, err = tx.Exec(`UPDATE alarms SET severity = $4, sentence = $5, detail = $6, noticed = noticed + 1, since = $7, last_at = $8
+		WHERE environment_id = $1 AND name = $2 AND about = $3`, a.Environment, a.Name, a.About, a.Severity, a.Sentence, a.Detail, a.Since, tx.Now())
 	return err
 }
 

@@ -121,6 +121,27 @@ func TestUrgentOnesComeFirstAndGettingWorseIsSaid(t *testing.T) {
 	})
 }
 
+// TestAnAlarmStandsSinceItsCauseDoes: a server that comes back for a moment makes
+// the next outage a new one, with one time for the page and for commands.
+func TestAnAlarmStandsSinceItsCauseDoes(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		raise := func(since time.Time) {
+			w.do(func(tx *db.Tx) error {
+				return alarm.Raise(tx, alarm.Alarm{Name: alarm.AllServersDown, Severity: alarm.Urgent, Sentence: "Down.", Since: since})
+			})
+			w.now = w.now.Add(10 * time.Second)
+		}
+		begun := w.now
+		raise(begun.Add(-time.Minute))
+		require.WithinDuration(t, begun.Add(-time.Minute), w.list()[0].Since, time.Millisecond)
+		raise(begun.Add(5 * time.Second))
+		require.WithinDuration(t, begun.Add(5*time.Second), w.list()[0].Since, time.Millisecond)
+		raise(time.Time{}) // whoever does not know leaves it
+		require.WithinDuration(t, begun.Add(5*time.Second), w.list()[0].Since, time.Millisecond)
+	})
+}
+
 func TestWhatAnswersRaise(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {

@@ -19,6 +19,9 @@ func (d *Door) showUnmatched(v *visit) error {
 	if err != nil {
 		return err
 	}
+	if len(found.Rows) == 0 && after != "" { // the last one of this page is gone
+		return v.redirect(v.unmatchedURL(words, ""))
+	}
 	page := templates.UnmatchedPage{Page: v.page(), Query: words, UsersURL: v.at("users"), Unmatched: v.unmatched(found)}
 	page.Nav.Current = "users"
 	page.Flash = v.takeFlash().Words
@@ -41,8 +44,13 @@ func (v *visit) unmatchedURL(words, after string) string {
 	return (&url.URL{Path: v.at("users", "unmatched"), RawQuery: q.Encode()}).String()
 }
 
+// withQuery is a page with the words and the place that this request names.
+func (v *visit) withQuery(parts ...string) string {
+	return (&url.URL{Path: v.at(parts...), RawQuery: v.r.URL.Query().Encode()}).String()
+}
+
 func (v *visit) unmatched(found usermanager.UnmatchedPage) templates.Unmatched {
-	all := templates.Unmatched{Action: v.at("users", "unmatched"), All: found.All}
+	all := templates.Unmatched{Action: v.withQuery("users", "unmatched"), All: found.All}
 	for _, u := range found.Rows {
 		all.Rows = append(all.Rows, unmatchedRow(u))
 	}
@@ -58,19 +66,13 @@ func unmatchedRow(u usermanager.Unmatched) templates.UnmatchedRow {
 }
 
 // submitUnmatched sends a link to the user who was probably meant, or forgets
-// the request.
+// the request, and leads back to where the list was seen.
 func (d *Door) submitUnmatched(v *visit) error {
 	key := v.form.Get("request")
 	switch v.form.Get("do") {
 	case "ignore":
-		if err := d.UserManager.IgnoreUnmatched(v.ctx(), v.actor(), v.env, key); err != nil {
-			return err
-		}
-		v.flash(flash{Words: "The request is taken off the list."})
-		if v.form.Get("from") == templates.FromUnmatched {
-			return v.redirect(v.at("users", "unmatched"))
-		}
-		return v.redirect(v.at("users"))
+		err := d.UserManager.IgnoreUnmatched(v.ctx(), v.actor(), v.env, key)
+		return v.backToUnmatched("The request is taken off the list.", err)
 	case "send":
 		return d.sendToGuess(v, key)
 	default:
@@ -78,15 +80,27 @@ func (d *Door) submitUnmatched(v *visit) error {
 	}
 }
 
-// sendToGuess sends to the user whom the page showed, whoever comes nearest by now.
-func (d *Door) sendToGuess(v *visit, key string) error {
-	err := d.UserManager.FindUnmatched(v.ctx(), v.actor(), v.env, key)
-	if fault.Is(err, fault.NotFound) {
-		v.flash(flash{Words: "This request is no longer in the list."})
-		return v.redirect(v.at("users"))
+// backToUnmatched says there what was done. What is gone by now needs nothing
+// done: another administrator was faster, or the form came twice.
+func (v *visit) backToUnmatched(words string, err error) error {
+	if f := fault.As(err); f != nil && f.Kind == fault.NotFound {
+		words, err = f.Sentence, nil
 	}
 	if err != nil {
 		return err
+	}
+	v.flash(flash{Words: words})
+	if v.form.Get("from") == templates.FromUnmatched {
+		return v.redirect(v.withQuery("users", "unmatched"))
+	}
+	return v.redirect(v.withQuery("users"))
+}
+
+// sendToGuess sends to the user whom the page showed, whoever comes nearest by now.
+func (d *Door) sendToGuess(v *visit, key string) error {
+	err := d.UserManager.FindUnmatched(v.ctx(), v.actor(), v.env, key)
+	if err != nil {
+		return v.backToUnmatched("", err)
 	}
 	meant := v.form.Get("user")
 	if !id.Valid(meant) {

@@ -267,13 +267,32 @@ func TestWhatMatchedNobodyIsShownToClientAdmins(t *testing.T) {
 		require.Contains(t, gone.Text(), "The request is taken off the list.")
 		require.NotContains(t, gone.Text(), "stranger@elsewhere.example")
 		again := b.Post("/acme/users/unmatched", fields("do", "ignore", "request", "stranger@elsewhere.example"))
-		require.Equal(t, http.StatusNotFound, again.Status)
+		require.Contains(t, again.Text(), "This request is no longer in the list.", "a form that came twice")
 		require.Contains(t, b.Post("/acme/users/unmatched", fields("do", "send", "request", "jane@acme.exampel")).Text(), "no longer in the list")
 		require.Equal(t, http.StatusBadRequest, b.Post("/acme/users/unmatched", fields("do", "explode", "request", "x")).Status)
 
 		askAndResolve(w, "jane@acme.exampel")
 		help := w.Browser()
 		require.NotContains(t, help.SignIn(w.Help.Email, testkit.Passphrase).Text(), "matched nobody")
+	})
+}
+
+func TestIgnoringStaysOnThePage(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		for i := range 22 {
+			askAndResolve(w, fmt.Sprintf("stranger%02d@elsewhere.example", i))
+			w.Clock.Advance(time.Second)
+		}
+		b := signedInAdmin(w)
+		older := b.Get("/acme/users/unmatched").Follow("Older ones")
+		stays := older.Press("Ignore stranger01@elsewhere.example")
+		require.Equal(t, older.URL.RequestURI(), stays.URL.RequestURI())
+		require.Contains(t, stays.Text(), "1 of 21 addresses")
+		start := stays.Press("Ignore stranger00@elsewhere.example")
+		require.Equal(t, "/acme/users/unmatched", start.URL.RequestURI(), "its page has nothing left")
+		require.Contains(t, start.Text(), "The request is taken off the list.")
+		require.Contains(t, start.Text(), "20 addresses")
 	})
 }
 
@@ -297,7 +316,20 @@ func TestWhatMatchedNobodyHasAPageOfItsOwn(t *testing.T) {
 		require.Contains(t, rest.Text(), "6 addresses")
 		require.NotContains(t, rest.Text(), "stranger3")
 		require.Equal(t, "/acme/users/"+string(w.Jane.ID), rest.Press("Send to jane@acme.example").URL.Path)
-		require.Contains(t, b.Get("/acme/users/unmatched?q=er4").Text(), "1 address with “er4”")
+		found := b.Get("/acme/users/unmatched?q=er4")
+		require.Contains(t, found.Text(), "1 address with “er4”")
+		require.Contains(t, found.Follow("Show all").Text(), "5 addresses")
+		none := found.Press("Ignore stranger4@elsewhere.example")
+		require.Equal(t, "/acme/users/unmatched?q=er4", none.URL.RequestURI())
+		require.Contains(t, none.Text(), "The request is taken off the list.")
+		require.Contains(t, none.Text(), "Nothing fits “er4”")
+		require.NotContains(t, none.Text(), "in vain")
+		again := found.Press("Ignore stranger4@elsewhere.example")
+		require.Equal(t, "/acme/users/unmatched?q=er4", again.URL.RequestURI())
+		require.Contains(t, again.Text(), "This request is no longer in the list.")
+		require.Contains(t, again.Follow("Show all").Text(), "4 addresses")
+		sought := b.Get("/acme/users?q=er5").Press("Ignore stranger5@elsewhere.example")
+		require.Equal(t, "/acme/users?q=er5", sought.URL.RequestURI())
 		require.Contains(t, b.Get("/acme/users").Text(), "matched nobody")
 		require.NotContains(t, b.Get("/acme/users").Text(), "These are the newest")
 	})

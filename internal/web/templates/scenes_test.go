@@ -141,6 +141,7 @@ func managerScenes() []scene {
 		{"users", UserManagerPage(full), append(words, "Next 50", "Send to jane@acme.example", "3 times, last", "These are the newest 2.", "7 more")},
 		{"unmatched", UnmatchedScreen(UnmatchedPage{Page: admin("users"), UsersURL: "/acme/users", NextURL: "/acme/users/unmatched?after=x", Unmatched: full.Unmatched}), []string{"2 of 9 addresses", "Older ones"}},
 		{"unmatched-none", UnmatchedScreen(UnmatchedPage{Page: admin("users"), UsersURL: "/acme/users"}), []string{"Nobody asked in vain"}},
+		{"unmatched-none-fits", UnmatchedScreen(UnmatchedPage{Page: admin("users"), UsersURL: "/acme/users", Query: "somebody.with.a.very.long.name.of.their.own@elsewhere.example"}), []string{"Nothing fits “somebody.with", "Show all"}},
 		{"users-asked", UserManagerPage(asked), append(words, "Your agreement is asked for", "Agree", "Decline")},
 		{"users-flash", UserManagerPage(flash), words},
 		{"users-none", UserManagerPage(none), []string{"Nobody matches “jnae”"}},

@@ -2,6 +2,7 @@ package usermanager
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
@@ -10,6 +11,7 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/notice"
 	"github.com/sparekey/sparekey/internal/password"
 	"github.com/sparekey/sparekey/internal/secret"
@@ -48,6 +50,11 @@ func (m *UserManager) Create(ctx context.Context, actor access.Actor, env enviro
 		return invite(tx, actor, env, u)
 	})
 	return u, err
+}
+
+// Invited tells whether an invitation is among the user's mails.
+func (d Details) Invited() bool {
+	return slices.ContainsFunc(d.Messages, func(m Message) bool { return mail.Kind(m.Kind) == mail.Invitation })
 }
 
 // CreateWithPassword is for the operator alone, who has a password at hand: the

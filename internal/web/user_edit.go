@@ -45,7 +45,7 @@ func (d *Door) submitUserCreate(v *visit) error {
 	}
 	words := u.Name + " is invited: a mail is on its way to " + u.Email + "."
 	switch {
-	case n.Quiet:
+	case !made.Invited(): // whatever this form says, if one before it made the user
 		words = u.Name + " is created. No invitation was sent; choose Resend invitation when it is time."
 	case made.Suppressed:
 		words = u.Name + " is created. " + onItsWay("", recovery.Sent{User: u, Stopped: true})

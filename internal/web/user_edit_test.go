@@ -58,6 +58,25 @@ func TestAFormThatCameTwiceLeadsToTheUserItMade(t *testing.T) {
 	})
 }
 
+func TestAFormSentAgainTellsWhatTheFirstOneDid(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		ada := signedInAdmin(w)
+		create := func(email, invite string) string {
+			return ada.Post("/acme/users/new", fields("name", "Nina New", "email", email, "role", "member", "invite", invite)).Text()
+		}
+		invited := "Nina New is invited: a mail is on its way to nina@acme.example."
+		require.Contains(t, create("nina@acme.example", "yes"), invited)
+		require.Contains(t, create("nina@acme.example", ""), invited, "the box was unticked too late")
+		require.Len(t, mailsTo(w, "nina@acme.example"), 1)
+
+		quiet := "No invitation was sent; choose Resend invitation"
+		require.Contains(t, create("quiet@acme.example", ""), quiet)
+		require.Contains(t, create("quiet@acme.example", "yes"), quiet, "the box was ticked too late")
+		require.Empty(t, mailsTo(w, "quiet@acme.example"))
+	})
+}
+
 func TestAnInvitationToAStoppedAddressIsNotPromised(t *testing.T) {
 	t.Parallel()
 	onSQLite(t, func(t *testing.T, w *testkit.World) {

@@ -112,10 +112,10 @@ func mayShowLink(actor access.Actor, env environment.Environment, u user.User) e
 	switch {
 	case u.State == user.Invited && actor.Operator:
 		return nil // the first Client Admin of an environment has nobody else to ask
+	case u.State == user.Deactivated: // first, for then no link works, whoever sends it
+		return fault.New(fault.Conflict, "%s is deactivated. Activate the account first.", u.Name)
 	case env.Policy.AdminLinks == environment.Off:
 		return fault.New(fault.Denied, "In this environment administrators do not see reset links. Choose Send password reset link: the user gets it by mail.")
-	case u.State == user.Deactivated:
-		return fault.New(fault.Conflict, "%s is deactivated. Activate the account first.", u.Name)
 	case u.State == user.Invited:
 		return fault.New(fault.Conflict, "%s has not accepted the invitation yet. Choose Resend invitation.", u.Name)
 	}

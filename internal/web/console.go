@@ -9,6 +9,7 @@ import (
 	"github.com/sparekey/sparekey/internal/console"
 	"github.com/sparekey/sparekey/internal/doctor"
 	"github.com/sparekey/sparekey/internal/dsn"
+	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/help"
 	"github.com/sparekey/sparekey/internal/id"
@@ -205,8 +206,18 @@ func (d *Door) showAllNumbers(v *visit) error {
 	return v.show(http.StatusOK, templates.AllNumbersPage(page))
 }
 
-func (d *Door) showNumbersOf(v *visit) error {
+// clientEnvironment finds the one that the address names. Operators have no
+// numbers and no readers of their own.
+func (d *Door) clientEnvironment(v *visit) (environment.Environment, error) {
 	env, err := d.Settings.BySlug(v.ctx(), v.r.PathValue("slug"))
+	if err == nil && env.IsOperators() {
+		err = fault.New(fault.NotFound, "The operators’ own environment has no numbers and no feedback. Choose a client’s environment under Numbers.")
+	}
+	return env, err
+}
+
+func (d *Door) showNumbersOf(v *visit) error {
+	env, err := d.clientEnvironment(v)
 	if err != nil {
 		return err
 	}
@@ -219,7 +230,7 @@ func (d *Door) showNumbersOf(v *visit) error {
 }
 
 func (d *Door) showFeedbackOf(v *visit) error {
-	env, err := d.Settings.BySlug(v.ctx(), v.r.PathValue("slug"))
+	env, err := d.clientEnvironment(v)
 	if err != nil {
 		return err
 	}
@@ -234,7 +245,7 @@ func (d *Door) exportFeedbackOfCSV(v *visit) error { return d.exportFeedbackOf(v
 func (d *Door) exportFeedbackOfJSON(v *visit) error { return d.exportFeedbackOf(v, help.JSON) }
 
 func (d *Door) exportFeedbackOf(v *visit, f help.Format) error {
-	env, err := d.Settings.BySlug(v.ctx(), v.r.PathValue("slug"))
+	env, err := d.clientEnvironment(v)
 	if err != nil {
 		return err
 	}

@@ -145,9 +145,12 @@ func TestOperatorsSeeTheNumbersOfAll(t *testing.T) {
 			require.NotContains(t, page.Body, "/acme/users")
 			require.NotContains(t, page.Text(), "User Manager")
 		}
-		for _, path := range []string{"/operator/numbers/operator", "/operator/feedback/operator"} {
-			require.Equal(t, http.StatusForbidden, b.Get(path).Status, path)
+		for _, path := range []string{"/operator/numbers/operator", "/operator/feedback/operator", "/operator/feedback/operator/csv"} {
+			own := b.Get(path)
+			require.Equal(t, http.StatusNotFound, own.Status, path)
+			require.Contains(t, own.Text(), "The operators’ own environment has no numbers and no feedback.", path)
 		}
+		require.Contains(t, b.Get("/operator/numbers?days=8").Text(), "Nobody has asked in 30 days.")
 		for _, path := range []string{"/operator/numbers/nowhere", "/operator/feedback/nowhere/csv"} {
 			require.Equal(t, http.StatusNotFound, b.Get(path).Status, path)
 		}

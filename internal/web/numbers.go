@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,10 +42,11 @@ func (d *Door) showNumbers(v *visit) error {
 	return v.show(http.StatusOK, templates.NumbersPage(n))
 }
 
-// numbersOf are the numbers of an environment for the period that is asked for.
+// numbersOf are the numbers of an environment for the period that is asked for, or
+// for 30 days where there is none such.
 func (d *Door) numbersOf(v *visit, env environment.Environment) (templates.Numbers, error) {
 	days := 30
-	if asked, err := strconv.Atoi(v.r.URL.Query().Get("days")); err == nil {
+	if asked, err := strconv.Atoi(v.r.URL.Query().Get("days")); err == nil && slices.Contains(numbers.Periods, asked) {
 		days = asked
 	}
 	r, err := d.Numbers.Show(v.ctx(), v.actor(), env, days)

@@ -56,7 +56,8 @@ func judge(h heard) Class {
 	return Unknown
 }
 
-// soFar: nobody can have read what was not sent yet. Who speaks of spam before the
+// soFar: who speaks of our sender's mailbox says nothing about the recipient's, and
+// nobody can have read what was not sent yet. Who speaks of spam before the
 // mail was sent means whoever sends it, and who does not know a name before the
 // recipient was named means one of ours.
 func (h heard) soFar(c Class) Class {
@@ -66,9 +67,12 @@ func (h heard) soFar(c Class) Class {
 		if step >= 0 {
 			return RefusedReputation
 		}
-	case NoSuchMailbox, MailboxDisabled, MailboxMoved, NoSuchDomain:
+	case NoSuchMailbox, MailboxDisabled, MailboxMoved, MailboxFull, NoSuchDomain, DomainTakesNoMail:
 		switch {
 		case h.digit() == 0: // no server said it
+		case aboutSender(h):
+			return SenderRefused
+		case c == MailboxFull || c == DomainTakesNoMail:
 		case h.stage == "mail":
 			return SenderRefused
 		case step >= 0 && h.stage != "rcpt":
@@ -77,6 +81,22 @@ func (h heard) soFar(c Class) Class {
 	}
 	return c
 }
+
+// aboutSender tells whether an answer judges the sender's address; one that only asks
+// to tell the sender does not.
+func aboutSender(h heard) bool { return senderWords.in(h) && !recipientWords.in(h) }
+
+var (
+	senderWords = anyOf(phrases("{invalid,bad,illegal,malformed,forged,unknown,nonexistent,non-existent,unverified,unroutable,unrouteable,undeliverable} {envelope ,mail ,}{sender,return path,return-path,return address,reverse path,reverse-path,from address} | " +
+		"{sender,sender address,sender @,sender <@>,envelope from,from address,from: address,mail from address,mail from @,mail from:<@>,mail from: <@>,return path,return-path,return address,return address @,reverse path,reverse-path,originator}{ ,: }" +
+		"{is ,was ,has ,does ,a ,an ,}{unknown,user,not known,not found,not exist,not valid,no such,no mailbox,invalid,nonexistent,non-existent,undeliverable,unverified,disabled,mailbox,account} | " +
+		"{sender's,sender,sending,originating,originator} {address,mailbox,account,domain} | " +
+		"{sender,return path,return-path,reverse path} {verif~,callout,callback,could not be,cannot be,can't be} | " +
+		"{verify,verifying,verification of,validate,mailbox of,account of,address of} {the ,your ,}{sender,return path,return-path,from address} | " +
+		"your {sender,return path,return-path,return address,envelope} .. {unknown,not,invalid,no such} | " +
+		"absenderadresse | absender {unbekannt,ungultig,existiert} | {unbekannter,ungultiger} absender | {expediteur,emetteur} {est ,}{inconnu,invalide,inexistant,n'existe} | remitente {desconocido,invalido,inexistente,no existe} | mittente {sconosciuto,inesistente,non valido,non esiste} | onbekende afzender"))
+	recipientWords = anyOf(phrases("verify failed recipient unknown | sender {address ,account ,domain ,}{is ,}{ok,okay,fine,valid,accepted}"))
+)
 
 type condition func(heard) bool
 

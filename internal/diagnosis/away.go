@@ -14,9 +14,11 @@ import (
 // is away; zero if that is not plain. A wrong day is worse than none: two that
 // differ, one of which nobody knows whether day or month comes first, one that
 // falls on another day of the week than it says, one that is over or more than a
-// year ahead, and the end of a time that has not begun are all left out.
+// year ahead, one of a colleague, and the end of a time that has not begun are all
+// left out.
 func awayUntil(answer string, at time.Time) time.Time {
-	text := strings.TrimSpace(spaces.ReplaceAllString(fold(unquoted(clip(answer))), " "))
+	paragraphs := blankLine.ReplaceAllString(unquoted(clip(answer)), " | ") // each ends a sentence
+	text := strings.TrimSpace(spaces.ReplaceAllString(fold(paragraphs), " "))
 	day := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC)
 	var found time.Time
 	for _, m := range untilDate.FindAllStringSubmatchIndex(text, -1) {
@@ -49,14 +51,35 @@ func unquoted(answer string) string {
 	return b.String()
 }
 
+var blankLine = regexp.MustCompile(`\n\s*\n`)
+
 var quoteBegins = regexp.MustCompile(`(?i)^\s*(?:-{3,}|_{5,}|(?:from|von|de|da|van|subject|betreff|objet|asunto|oggetto|onderwerp)\s?:)`)
 
-// saysAway tells whether the words around a day speak of somebody who is away, or
-// those before it of the way back.
+// saysAway tells whether the sentence around a day speaks of its writer being away,
+// or the words before the day of the way back.
 func saysAway(text string, from, to int) bool {
+	before, after := sentenceAround(text, from, to)
+	if otherThing.MatchString(before) || another.MatchString(before) || another.MatchString(after) {
+		return false
+	}
+	return back.MatchString(text[from:to]) || awayWords.MatchString(before) || awayWords.MatchString(after)
+}
+
+// sentenceAround gives what stands before and after a day in its sentence, as far as
+// it is near.
+func sentenceAround(text string, from, to int) (before, after string) {
 	const near = 120
-	before, after := text[max(0, from-near):from], text[to:min(len(text), to+near)]
-	return !otherThing.MatchString(before) && (back.MatchString(text[from:to]) || awayWords.MatchString(before) || awayWords.MatchString(after))
+	before, after = text[max(0, from-near):from], text[to:min(len(text), to+near)]
+	if ends := sentenceEnd.FindAllStringIndex(before, -1); len(ends) > 0 {
+		before = before[ends[len(ends)-1][1]:]
+	}
+	if day := strings.TrimRight(text[from:to], " "); strings.ContainsAny(day[len(day)-1:], ".!?;|") && !numbersOnly.MatchString(day) {
+		return before, ""
+	}
+	if end := sentenceEnd.FindStringIndex(after); end != nil {
+		after = after[:end[1]]
+	}
+	return before, after
 }
 
 // toCome tells whether what ends on a day begins after another: before are the
@@ -150,9 +173,14 @@ var (
 	awayWords = regexp.MustCompile(`\b(?:away|out of (?:the |my )?office|ooo|vacation|holidays?|(?:on|annual|parental|maternity|paternity|sick|of) leave|absen(?:te?|ce)|not in the office|unavailable|travel(?:l?ing)?|` +
 		`abwesen(?:d|heit)|nicht (?:im (?:buro|haus|dienst)|erreichbar|anwesend)|urlaub|elternzeit|conges?|en vacances|fuera de(?: la)? oficina|ausente|vacaciones|assente|in ferie|fuori (?:ufficio|sede)|afwezig|niet (?:aanwezig|op kantoor|bereikbaar)|vakantie|verlof)\b`)
 	// otherThing stands before days of other things: our own mail's, for one.
-	otherThing = regexp.MustCompile(`\b(?:works?|valid|open|closed|available|reachable|gultig|geoffnet|erreichbar|valable|ouvert|valido|abierto|aperto|geldig) $`)
-	english    = regexp.MustCompile(`^(?:until|till?|through|thru|up to|from|between|back|return)`)
-	back       = regexp.MustCompile(`^(?:back|return|de retour|de vuelta|di ritorno|terug)\b`)
+	otherThing = regexp.MustCompile(`\b(?:works?|holds?|lasts?|gilt|gelten|valid|open|closed|available|reachable|gultig|geoffnet|erreichbar|valable|ouvert|valido|abierto|aperto|geldig) $`)
+	// another is somebody else than the writer.
+	another = regexp.MustCompile(`^(?:he|she|they|er|sie|il|elle|ella|lui|lei|hij|zij)(?:'s)? |\b(?:colleagues?|co-?workers?|deputy|substitute|assistant|kolleg(?:e|en|in|innen)|vertret(?:er|erin|ung)|stellvertret\w*|collegues?|remplacante?s?|companer[oa]s?|colegas?|sustitut[oa]|suplente|collega|colleg(?:hi|he)|sostitut[oa]|collega's|vervang(?:er|ster))\b`)
+	// sentenceEnd is none behind the number of a day: "13. marz".
+	sentenceEnd = regexp.MustCompile(`(?:^|[^\d ]|\d{3})\.+ |[!?;|]`)
+	numbersOnly = regexp.MustCompile(`\d\.\d{1,2}\.$`)
+	english     = regexp.MustCompile(`^(?:until|till?|through|thru|up to|from|between|back|return)`)
+	back        = regexp.MustCompile(`^(?:back|return(?:ing)?|de retour|de vuelta|di ritorno|terug)\b`)
 	// sameMonth is the first day of a time within a month: "from 1 to".
 	sameMonth = regexp.MustCompile(`\b(?:from|between|du|del|dal|vom|van) (?:(?:the|le|el|il) )?(\d{1,2})(?:st|nd|rd|th|er|o|\.)? ?(?:to|and|au|al|-|bis|until|till?|through|t/m|tot(?: en met)?)$`)
 	untilDate = regexp.MustCompile(`\b(?P<word>until|till?|through|thru|up to|(?:from|between|du|del|dal) [\w .,/-]{1,30}? ?(?:\b(?:to|and|au|al)|-)|back(?: (?:in|at) (?:the |my )?(?:office|work|desk))? on|return(?:ing)?(?: to (?:the |my )?(?:office|work))? on|` +

@@ -140,7 +140,7 @@ var sentences = map[Class]func(Facts) string{
 		return "The mail server of " + f.domain() + " has a problem of its own" + f.again() + "."
 	},
 	Unreachable: func(f Facts) string {
-		if f.MayHave {
+		if f.MayHave || handedOver.in(heard{prose: normal(f.Reply)}) {
 			return fmt.Sprintf("The connection broke%s, just when the mail was handed over; it may have arrived: let %s look first.", f.when(" at ", f.Since), f.Name)
 		}
 		return "The mail server of " + f.domain() + " has not answered" + f.when(" since ", f.Since) + f.again() + "."
@@ -250,6 +250,10 @@ func aboutThem(told string) string {
 	what, _, _ := strings.Cut(told, ". ")
 	return strings.ReplaceAll(strings.TrimRight(what, ". "), "of yours", "of theirs")
 }
+
+// handedOver are the words of mail servers for a connection that broke when the whole
+// mail was sent.
+var handedOver = anyOf(phrases("{sending,after,at} {the ,}end of data | may be sent more than once"))
 
 // holds are the words of those who keep a mail until its sender proves to be a
 // person, or somebody lets it through. We never answer them.

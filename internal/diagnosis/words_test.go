@@ -84,6 +84,13 @@ func TestWordsOfSentences(t *testing.T) {
 	require.Equal(t, "corp.test says kim@corp.test has moved to kim@firma.test. Ask Kim before you change it.", say(MailboxMoved, func(f *Facts) { f.New = "kim@firma.test" }))
 	require.Equal(t, "corp.test says kim@corp.test has moved. Ask Kim before you change it.", say(MailboxMoved, func(*Facts) {}))
 	require.Equal(t, "The mail server of corp.test has not answered since 10:01; we try again at 10:05.", say(Unreachable, func(f *Facts) { f.Since, f.Next = at(1), at(5) }))
+	for reply, want := range map[string]string{
+		"lost connection with mx.corp.test while sending end of data":                                              "The connection broke at 10:01, just when the mail was handed over; it may have arrived: let Kim look first.",
+		"conversation with mx.corp.test timed out while sending end of data -- message may be sent more than once": "The connection broke at 10:01, just when the mail was handed over; it may have arrived: let Kim look first.",
+		"lost connection with mx.corp.test while sending message body":                                             "The mail server of corp.test has not answered since 10:01.",
+	} {
+		require.Equal(t, want, say(Unreachable, func(f *Facts) { f.Since, f.Reply = at(1), reply }), reply)
+	}
 	require.Equal(t, "corp.test is taking mail slowly.", say(RateLimited, func(*Facts) {}))
 	require.Equal(t, "Kim’s mailbox is full. It must be cleared before mail can arrive.", say(MailboxFull, func(*Facts) {}))
 	require.Equal(t, "A security filter (Mimecast) seems to have opened the link at 10:01; Kim has not. The link still works.", say(ScannerOnly, func(f *Facts) { f.Vendor, f.Since = "Mimecast", at(1) }))

@@ -175,7 +175,7 @@ var (
 	// otherThing stands before days of other things: our own mail's, for one.
 	otherThing = regexp.MustCompile(`\b(?:works?|holds?|lasts?|gilt|gelten|valid|open|closed|available|reachable|gultig|geoffnet|erreichbar|valable|ouvert|valido|abierto|aperto|geldig) $`)
 	// another is somebody else than the writer.
-	another = regexp.MustCompile(`^(?:he|she|they|er|sie|il|elle|ella|lui|lei|hij|zij)(?:'s)? |\b(?:colleagues?|co-?workers?|deputy|substitute|assistant|kolleg(?:e|en|in|innen)|vertret(?:er|erin|ung)|stellvertret\w*|collegues?|remplacante?s?|companer[oa]s?|colegas?|sustitut[oa]|suplente|collega|colleg(?:hi|he)|sostitut[oa]|collega's|vervang(?:er|ster))\b`)
+	another = regexp.MustCompile(`^(?:he|she|they|er|sie|il|elle|ella|lui|lei|hij|zij)(?:'s)? |\b(?:colleagues?|co-?workers?|deputy|substitute|assistant|kolleg(?:e|en|in|innen)|vertret(?:er|erin|ung)|stellvertret\w*|remplacante?s?|companer[oa]s?|colegas?|sustitut[oa]|suplente|collega|colleg(?:ues?|hi|he)|sostitut[oa]|collega's|vervang(?:er|ster))\b`)
 	// sentenceEnd is none behind the number of a day: "13. marz".
 	sentenceEnd = regexp.MustCompile(`(?:^|[^\d ]|\d{3})\.+ |[!?;|]`)
 	numbersOnly = regexp.MustCompile(`\d\.\d{1,2}\.$`)

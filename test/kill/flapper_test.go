@@ -14,13 +14,16 @@ import (
 // flapper is a mail server that goes down and comes up again all the time, and
 // breaks off whatever is under way, but for one thing: once it said that a
 // message may come it takes and answers it, so that no outcome is unknown. Those
-// wait ten minutes, which is longer than a test.
+// wait ten minutes, which is longer than a test. It begins with the first recipient
+// it hears of, so that one conversation at least is broken off.
 type flapper struct {
 	t    *testing.T
 	addr string
 
 	mu     sync.Mutex
 	up     bool
+	began  sync.Once
+	met    chan struct{}     // closed by the first recipient
 	open   map[net.Conn]bool // true while it owes an answer
 	taken  []letter
 	broken int // conversations it broke off
@@ -33,18 +36,20 @@ type letter struct{ to, messageID, text string }
 
 func newFlapper(t *testing.T, up, down time.Duration) *flapper {
 	t.Helper()
-	f := &flapper{t: t, addr: freeAddress(t), open: map[net.Conn]bool{}}
+	f := &flapper{t: t, addr: freeAddress(t), met: make(chan struct{}), open: map[net.Conn]bool{}}
 	stop := make(chan struct{})
+	f.rise()
 	f.served.Go(func() {
-		for {
+		select {
+		case <-f.met:
+		case <-stop:
+		}
+		for wait(down, stop) {
 			f.rise()
 			if !wait(up, stop) {
 				break
 			}
 			f.fall()
-			if !wait(down, stop) {
-				break
-			}
 		}
 		f.fall()
 	})
@@ -130,6 +135,7 @@ func (f *flapper) serve(c net.Conn) {
 		verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch verb {
 		case "RCPT":
+			f.began.Do(func() { f.fall(); close(f.met) })
 			to = strings.Trim(strings.TrimPrefix(rest, "TO:"), "<>")
 			say("250 2.1.5 fine")
 		case "DATA":

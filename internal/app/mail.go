@@ -6,6 +6,7 @@ import (
 	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/mail"
+	"github.com/sparekey/sparekey/internal/mailserver"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
 )
@@ -24,7 +25,7 @@ func newRelay(c *Core) (*relay.Relay, error) {
 	var servers []relay.Server
 	if c.Config.SMTP != "" {
 		var err error
-		if servers, err = relay.ParseServers(c.Config.SMTP); err != nil {
+		if servers, err = mailserver.Parse(c.Config.SMTP); err != nil {
 			return nil, err
 		}
 	} else {

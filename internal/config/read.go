@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/net/idna"
 
-	"github.com/sparekey/sparekey/internal/relay"
+	"github.com/sparekey/sparekey/internal/mailserver"
 )
 
 // errWrong says that a text is not what its setting allows, and no more: the
@@ -143,9 +143,9 @@ func readDatabase(c *Config, text string) error {
 	return nil
 }
 
-// readSMTP leaves the rules to the package that obeys them; its errors name no secret.
+// readSMTP leaves the rules to the package that knows them; its errors name no secret.
 func readSMTP(c *Config, text string) error {
-	if _, err := relay.ParseServers(text); err != nil {
+	if _, err := mailserver.Parse(text); err != nil {
 		return err
 	}
 	c.SMTP = text

@@ -18,13 +18,14 @@ import (
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/maildns"
+	"github.com/sparekey/sparekey/internal/mailserver"
 	"github.com/sparekey/sparekey/internal/relay"
 )
 
 // mail are the checks of the way to the first server and of the way back.
 func (d *Doctor) mail(q Question) []task {
 	var tasks []task
-	servers, err := relay.ParseServers(d.Config.SMTP)
+	servers, err := mailserver.Parse(d.Config.SMTP)
 	if err != nil {
 		return []task{{name: "smtp", title: "Outgoing mail", run: func(context.Context) []Check {
 			return []Check{Check{Name: "smtp", Title: "Outgoing mail"}.Ended(maildns.Fail, "SPAREKEY_SMTP cannot be read: %v.", err).Do("Repair it.")}

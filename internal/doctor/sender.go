@@ -7,7 +7,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/maildns"
-	"github.com/sparekey/sparekey/internal/relay"
+	"github.com/sparekey/sparekey/internal/mailserver"
 )
 
 // senderOf is the address in the From of the mails in question. The envelope has
@@ -82,7 +82,7 @@ func (d *Doctor) publicName(domain string) string {
 // withAddresses guesses, where nobody told, that mail leaves from the server we
 // hand it to.
 func (d *Doctor) withAddresses(ctx context.Context, r *maildns.Resolver, s maildns.Sender) maildns.Sender {
-	servers, err := relay.ParseServers(d.Config.SMTP)
+	servers, err := mailserver.Parse(d.Config.SMTP)
 	if len(s.Addresses) > 0 || err != nil {
 		return s
 	}

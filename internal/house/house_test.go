@@ -44,6 +44,7 @@ var levels = map[string]int{
 	"internal/mail":        pure,
 	"internal/maildns":     pure,
 	"internal/mailevent":   pure,
+	"internal/mailserver":  pure,
 	"internal/password":    pure,
 	"internal/proofofwork": pure,
 	"internal/relay":       pure,

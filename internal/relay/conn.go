@@ -56,7 +56,7 @@ var (
 // dial opens a connection and brings it to where MAIL may be said.
 func dial(ctx context.Context, s Server, o Options, t *talk) (*conn, *failure) {
 	dialer := net.Dialer{Timeout: o.ConnectTimeout}
-	raw, err := dialer.DialContext(ctx, "tcp", s.address())
+	raw, err := dialer.DialContext(ctx, "tcp", s.Address())
 	if err != nil {
 		return nil, &failure{stage: StageConnect, err: fmt.Errorf("connect: %w", err)}
 	}
@@ -250,7 +250,7 @@ func (c *conn) auth() *failure {
 	if c.server.User == "" {
 		return nil
 	}
-	if c.wire == c.raw { // ParseServers refuses this; a Server made by hand gets here
+	if c.wire == c.raw { // mailserver.Parse refuses this; a Server made by hand gets here
 		return &failure{stage: StageAuth, err: errClearText}
 	}
 	mechanism, client := c.mechanism()

@@ -29,7 +29,7 @@ func (r *Relay) Health() []ServerHealth {
 	now := r.options.Clock()
 	all := make([]ServerHealth, len(r.hosts))
 	for i, h := range r.hosts {
-		all[i] = ServerHealth{h.server.address(), h.breaker.health(now)}
+		all[i] = ServerHealth{h.server.Address(), h.breaker.health(now)}
 	}
 	return all
 }

@@ -45,7 +45,7 @@ func newHost(s Server, o Options) *host {
 
 // attempt tries to hand over one message, with a pass of the breaker.
 func (h *host) attempt(ctx context.Context, l letter, p pass) Attempt {
-	a := Attempt{At: h.options.Clock(), Server: h.server.address()}
+	a := Attempt{At: h.options.Clock(), Server: h.server.Address()}
 	defer h.flying(a.At)()
 	t := &talk{}
 	r, f := h.hand(ctx, l, t)

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"github.com/sparekey/sparekey/internal/mailserver"
 )
 
 // letter is a message ready for the wire.
@@ -75,14 +77,11 @@ func path(address string) (string, error) {
 		return "", errors.New("the address holds a character that none may have")
 	}
 	domain, err := idna.Lookup.ToASCII(address[at+1:])
-	if err != nil || !hostName.MatchString(domain) {
+	if err != nil || !mailserver.IsHostName(domain) {
 		return "", errors.New("the domain of the address is malformed")
 	}
 	return address[:at+1] + domain, nil
 }
-
-// hostName is a name in ASCII (RFC 1123 section 2.1).
-var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
 
 var crlf = []byte("\r\n")
 

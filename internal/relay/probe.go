@@ -20,7 +20,7 @@ func Probe(ctx context.Context, s Server, o Options, e Envelope) Probed {
 		s.TLS = StartTLS
 	}
 	t := &talk{}
-	p := Probed{Attempt: Attempt{At: o.Clock(), Server: s.address(), Stage: StageRcpt, Outcome: Accepted}}
+	p := Probed{Attempt: Attempt{At: o.Clock(), Server: s.Address(), Stage: StageRcpt, Outcome: Accepted}}
 	r, f := p.ask(ctx, s, o.complete(), e, t)
 	if f != nil {
 		r = f.reply

@@ -24,6 +24,21 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/sparekey/sparekey/internal/mailserver"
+)
+
+// Server is one SMTP server for outgoing mail.
+type Server = mailserver.Server
+
+// Mode says how a connection is secured.
+type Mode = mailserver.Mode
+
+// The modes.
+const (
+	StartTLS = mailserver.StartTLS
+	Implicit = mailserver.Implicit
+	None     = mailserver.None
 )
 
 // Outcome says what an attempt means for the message.

@@ -11,7 +11,6 @@ import (
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
-	"github.com/sparekey/sparekey/internal/relay"
 	"github.com/sparekey/sparekey/internal/suppression"
 	"github.com/sparekey/sparekey/internal/token"
 )
@@ -167,7 +166,7 @@ func (r *reader) mail(m outbox.Message) diagnosis.Mail {
 		Link: m.Link, State: diagnosis.State(m.State), QueuedAt: m.MadeAt, DueAt: m.MadeAt,
 		LastTryAt: last.Ended(), NextTryAt: m.NextTryAt, AcceptedAt: m.AcceptedAt, UnderWay: r.underWay[m.ID],
 		Class: diagnosis.Class(last.Class), Hard: last.Hard, UnknownOutcome: last.Outcome == "unknown",
-		Ours: last.Server != "" && last.Class != "" && (last.Code < 400 || last.Stage != relay.StageRcpt && last.Stage != relay.StageData),
+		Ours: last.Server != "" && last.Class != "" && (last.Code < 400 || last.Stage != "rcpt" && last.Stage != "data"),
 	}
 	if last.Server != "" { // else it is what we wrote down ourselves
 		d.Reply = last.Reply

@@ -1,10 +1,14 @@
-package relay
+// Package mailserver reads which servers take our mail, as they are written in the
+// configuration. It stands apart from relay, which talks to them, so that whoever only
+// reads the configuration needs nothing of that.
+package mailserver
 
 import (
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -33,20 +37,21 @@ type Server struct {
 func (s Server) String() string {
 	switch s.TLS {
 	case Implicit:
-		return "smtps://" + s.address()
+		return "smtps://" + s.Address()
 	case None:
-		return "smtp://" + s.address() + "?tls=none"
+		return "smtp://" + s.Address() + "?tls=none"
 	default:
-		return "smtp://" + s.address()
+		return "smtp://" + s.Address()
 	}
 }
 
 // GoString keeps the password out of %#v.
 func (s Server) GoString() string { return s.String() }
 
-func (s Server) address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
+// Address is host and port.
+func (s Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
-// ParseServers reads servers in the form of SPAREKEY_SMTP: comma-separated,
+// Parse reads servers in the form of SPAREKEY_SMTP: comma-separated,
 //
 //	smtp://user:password@host:port?tls=starttls|none
 //	smtps://user:password@host:port
@@ -54,7 +59,7 @@ func (s Server) address() string { return net.JoinHostPort(s.Host, strconv.Itoa(
 // Ports default to 587 and 465, or 25 with tls=none. Special characters in a
 // user or password are percent-encoded. An empty text gives none. The error
 // says which server is wrong and why, and never repeats what may be a password.
-func ParseServers(s string) ([]Server, error) {
+func Parse(s string) ([]Server, error) {
 	if strings.TrimSpace(s) == "" {
 		return nil, nil
 	}
@@ -125,7 +130,7 @@ func (s *Server) readHost(u *url.URL) error {
 	}
 	if net.ParseIP(host) == nil {
 		ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
-		if err != nil || !hostName.MatchString(ascii) {
+		if err != nil || !IsHostName(ascii) {
 			return errors.New("its host name is malformed")
 		}
 		host = ascii
@@ -164,3 +169,8 @@ func (s *Server) readUser(u *url.URL) error {
 	}
 	return nil
 }
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
+
+// IsHostName tells whether this is a name in ASCII (RFC 1123 section 2.1).
+func IsHostName(name string) bool { return hostName.MatchString(name) }

@@ -1,4 +1,4 @@
-package relay_test
+package mailserver_test
 
 import (
 	"fmt"
@@ -8,32 +8,32 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
-	"github.com/sparekey/sparekey/internal/relay"
+	"github.com/sparekey/sparekey/internal/mailserver"
 )
 
-func TestParseServers(t *testing.T) {
+func TestParse(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string][]relay.Server{
+	for text, want := range map[string][]mailserver.Server{
 		"":                                nil,
 		"  ":                              nil,
-		"smtp://mail.example.com":         {{Host: "mail.example.com", Port: 587, TLS: relay.StartTLS}},
-		"smtp://mail.example.com:2525/":   {{Host: "mail.example.com", Port: 2525, TLS: relay.StartTLS}},
-		"smtp://localhost:1025?tls=none":  {{Host: "localhost", Port: 1025, TLS: relay.None}},
-		"smtp://localhost?tls=none":       {{Host: "localhost", Port: 25, TLS: relay.None}},
-		"smtps://u%40x:p%2C%3A@[::1]:465": {{Host: "::1", Port: 465, TLS: relay.Implicit, User: "u@x", Password: "p,:"}},
-		"smtp://bücher.example":           {{Host: "xn--bcher-kva.example", Port: 587, TLS: relay.StartTLS}},
+		"smtp://mail.example.com":         {{Host: "mail.example.com", Port: 587, TLS: mailserver.StartTLS}},
+		"smtp://mail.example.com:2525/":   {{Host: "mail.example.com", Port: 2525, TLS: mailserver.StartTLS}},
+		"smtp://localhost:1025?tls=none":  {{Host: "localhost", Port: 1025, TLS: mailserver.None}},
+		"smtp://localhost?tls=none":       {{Host: "localhost", Port: 25, TLS: mailserver.None}},
+		"smtps://u%40x:p%2C%3A@[::1]:465": {{Host: "::1", Port: 465, TLS: mailserver.Implicit, User: "u@x", Password: "p,:"}},
+		"smtp://bücher.example":           {{Host: "xn--bcher-kva.example", Port: 587, TLS: mailserver.StartTLS}},
 		"smtp://a.example?tls=starttls, smtps://b.example": {
-			{Host: "a.example", Port: 587, TLS: relay.StartTLS},
-			{Host: "b.example", Port: 465, TLS: relay.Implicit},
+			{Host: "a.example", Port: 587, TLS: mailserver.StartTLS},
+			{Host: "b.example", Port: 465, TLS: mailserver.Implicit},
 		},
 	} {
-		got, err := relay.ParseServers(text)
+		got, err := mailserver.Parse(text)
 		require.NoError(t, err, text)
 		require.Empty(t, cmp.Diff(want, got), text)
 	}
 }
 
-func TestParseServersSaysWhatIsWrong(t *testing.T) {
+func TestParseSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for text, words := range map[string]string{
 		"smtp://a,":                              "mail server 2: it is empty",
@@ -57,7 +57,7 @@ func TestParseServersSaysWhatIsWrong(t *testing.T) {
 		"smtp://a..b":                            "host name is malformed",
 		"smtp://ok.example,smtp://u:hunter2@b c": "mail server 2: ",
 	} {
-		_, err := relay.ParseServers(text)
+		_, err := mailserver.Parse(text)
 		require.ErrorContains(t, err, words, text)
 		require.NotContains(t, err.Error(), "hunter2", text)
 	}
@@ -65,7 +65,7 @@ func TestParseServersSaysWhatIsWrong(t *testing.T) {
 
 func TestServerIsPrintedWithoutSecrets(t *testing.T) {
 	t.Parallel()
-	servers, err := relay.ParseServers("smtp://jane:hunter2@a:1,smtps://jane:hunter2@b:2,smtp://c?tls=none")
+	servers, err := mailserver.Parse("smtp://jane:hunter2@a:1,smtps://jane:hunter2@b:2,smtp://c?tls=none")
 	require.NoError(t, err)
 	for _, form := range []string{"%v", "%+v", "%s", "%#v"} {
 		require.NotContains(t, fmt.Sprintf(form, servers), "hunter2")
@@ -74,10 +74,10 @@ func TestServerIsPrintedWithoutSecrets(t *testing.T) {
 	require.Equal(t, "[smtp://a:1 smtps://b:2 smtp://c:25?tls=none]", fmt.Sprint(servers))
 }
 
-func FuzzParseServers(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add("smtp://u:hunter2@a?tls=none,smtps://b")
 	f.Fuzz(func(t *testing.T, text string) {
-		servers, err := relay.ParseServers(text)
+		servers, err := mailserver.Parse(text)
 		if err != nil {
 			require.NotContains(t, err.Error(), "hunter2")
 			return
@@ -86,7 +86,7 @@ func FuzzParseServers(f *testing.F) {
 			require.NotEmpty(t, s.Host)
 			require.Positive(t, s.Port)
 			require.False(t, strings.ContainsAny(s.Host, " \r\n\x00"))
-			require.False(t, s.TLS == relay.None && s.User != "")
+			require.False(t, s.TLS == mailserver.None && s.User != "")
 		}
 	})
 }

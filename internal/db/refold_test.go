@@ -18,8 +18,8 @@ func TestRowsOfBeforeAreFoundAsNewOnesAre(t *testing.T) {
 			for _, statement := range []string{
 				"INSERT INTO environments (id, slug, name, policy, made_at) VALUES ('e', 'acme', 'Acme', '{}', 1)",
 				`INSERT INTO help_articles (environment_id, name, title, text, search_text, audience, made_at, changed_at, changed_by)
-					VALUES ('e', 'a', 'Größe', 'O’Brien', 'größe o’brien', 'everyone', 1, 1, '')`,
-				"DELETE FROM goose_db_version WHERE version_id = 10",
+					VALUES ('e', 'a', 'Größe', 'O’Brien “Þór”', 'größe o’brien “þór”', 'everyone', 1, 1, '')`,
+				"DELETE FROM goose_db_version WHERE version_id = 11",
 			} {
 				if _, err := tx.Exec(statement); err != nil {
 					return err
@@ -43,6 +43,7 @@ func TestRowsOfBeforeAreFoundAsNewOnesAre(t *testing.T) {
 				"SELECT count(*) FROM users WHERE search_text LIKE '%øystein o''connor%' AND search_text LIKE '%oystein%'":     1100,
 				"SELECT count(*) FROM users WHERE sort_key LIKE '6f79%'":                                                       1100, // "oy"
 				"SELECT count(*) FROM help_articles WHERE search_text LIKE '%grosse%' AND search_text LIKE '%größe o''brien%'": 1,
+				`SELECT count(*) FROM help_articles WHERE search_text LIKE '%"þór"%' AND search_text LIKE '%"thor"%'`:          1,
 			} {
 				n, err := db.One[int](tx, query)
 				require.NoError(t, err)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sparekey/sparekey/internal/folding"
 )
 
 // awayUntil reads from an automatic answer of this time until which day its writer
@@ -18,7 +20,7 @@ import (
 // left out.
 func awayUntil(answer string, at time.Time) time.Time {
 	paragraphs := blankLine.ReplaceAllString(unquoted(clip(answer)), " | ") // each ends a sentence
-	text := strings.TrimSpace(spaces.ReplaceAllString(fold(paragraphs), " "))
+	text := folding.Plain(paragraphs)
 	day := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC)
 	var found time.Time
 	for _, m := range untilDate.FindAllStringSubmatchIndex(text, -1) {

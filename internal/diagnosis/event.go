@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/sparekey/sparekey/internal/folding"
 )
 
 // event is a provider's event taken apart: its types are facts, what it quotes
@@ -86,7 +88,7 @@ func (e *event) text(key, v string) {
 	case key == "status" && enhancedIn.MatchString(v):
 		e.status = v
 	case typeKeys[key] && !strings.Contains(v, " "):
-		e.facts = append(e.facts, fold(v))
+		e.facts = append(e.facts, folding.Letters(v))
 	case wordKeys[key]:
 		e.words += v + "\n"
 	}

@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
+	"github.com/sparekey/sparekey/internal/folding"
 )
 
 // What is read of a text: its head, and its tail for the last line of a long
@@ -49,35 +49,11 @@ var (
 func normal(s string) prose {
 	s = lineCode.ReplaceAllString(s, " ")
 	s = joinedCode.ReplaceAllString(s, " ")
-	s = fold(s)
+	s = folding.Letters(s)
 	links := strings.Join(webAddress.FindAllString(s, -1), " ")
 	s = webAddress.ReplaceAllString(s, " ")
 	s = mailbox.ReplaceAllString(s, "@")
 	return prose{words: strings.TrimSpace(spaces.ReplaceAllString(s, " ")), links: links}
-}
-
-// plainLetters are those that no decomposition takes apart.
-var plainLetters = strings.NewReplacer(
-	"ß", "ss", "ł", "l", "ø", "o", "đ", "d", "ı", "i", "æ", "ae", "œ", "oe", "þ", "th",
-	"’", "'", "‘", "'", "´", "'", "`", "'", "“", `"`, "”", `"`, "„", `"`, "–", "-", "—", "-", "‐", "-", "‑", "-",
-)
-
-// fold gives the lower-case letters without accents, in one form for all scripts.
-func fold(s string) string {
-	s = strings.ToLower(norm.NFKC.String(strings.ToValidUTF8(s, " ")))
-	var b strings.Builder
-	b.Grow(len(s))
-	for _, r := range norm.NFD.String(s) {
-		switch {
-		case unicode.Is(unicode.Mn, r): // the accent
-		case unicode.Is(unicode.Cf, r): // invisible
-		case unicode.IsControl(r), unicode.IsSpace(r):
-			b.WriteByte(' ')
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return plainLetters.Replace(norm.NFC.String(b.String()))
 }
 
 // showable is an answer as it is kept and shown: valid, without control

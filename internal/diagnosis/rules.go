@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sparekey/sparekey/internal/folding"
 )
 
 //go:embed rules.tsv
@@ -247,7 +249,7 @@ func newPiece(s string) piece {
 	for rest := s; rest != ""; {
 		before, braced, found := strings.Cut(rest, "{")
 		if before != "" {
-			p = append(p, []choice{{text: fold(before)}})
+			p = append(p, []choice{{text: folding.Letters(before)}})
 		}
 		if !found {
 			break
@@ -258,7 +260,7 @@ func newPiece(s string) piece {
 			var c choice
 			one, c.openStart = strings.CutPrefix(one, "~")
 			one, c.openEnd = strings.CutSuffix(one, "~")
-			c.text = fold(one)
+			c.text = folding.Letters(one)
 			place = append(place, c)
 		}
 		p = append(p, place)

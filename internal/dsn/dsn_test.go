@@ -144,6 +144,27 @@ func TestAnAnswerByHandIsNoReport(t *testing.T) {
 	}
 }
 
+// Phrases stand in the tables without marks, and mails with them, also on letters
+// that are no plain letter with a mark.
+func TestPhrasesFitHoweverTheirLettersAreWritten(t *testing.T) {
+	t.Parallel()
+	for subject, want := range map[string]Kind{
+		"Wiadomość nie mogła zostać dostarczona":    Bounce,
+		"Otomatik yanıt: Şifre":                     AutoReply,
+		"Fraværende: nøkkel":                        AutoReply,
+		"Ｕｎｄｅｌｉｖｅｒａｂｌｅ mail":                        Bounce,
+		"Auto\u2011Reply: your password reset link": AutoReply,
+	} {
+		from := "Lena <lena@harbour.example>"
+		if want == Bounce {
+			from = "<mailer-daemon@harbour.example>"
+		}
+		r, err := Read(strings.NewReader("Return-Path: <>\nFrom: " + from + "\nTo: b@keys.example\nContent-Type: text/plain; charset=utf-8\nSubject: " + subject + "\n\n" + subject + "\n"))
+		require.NoError(t, err)
+		assert.Equal(t, want, r.Kind, subject)
+	}
+}
+
 // An automatic answer must never pass for a bounce, whatever it says and however
 // it is marked.
 func TestNoAnswerOfAPersonsProgramIsABounce(t *testing.T) {

@@ -3,9 +3,8 @@ package dsn
 import (
 	"regexp"
 	"strings"
-	"unicode"
 
-	"golang.org/x/text/unicode/norm"
+	"github.com/sparekey/sparekey/internal/folding"
 )
 
 // phrases are words in many languages, folded. They tell what a mail is, never
@@ -23,25 +22,8 @@ func (p phrases) in(folded string) bool {
 
 var spaces = regexp.MustCompile(`\s+`)
 
-// fold gives lower-case letters without accents, white space collapsed.
-func fold(s string) string {
-	var b strings.Builder
-	b.Grow(len(s))
-	for _, r := range norm.NFD.String(strings.ToLower(s)) {
-		switch {
-		case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Cf, r):
-		case r == '’' || r == '‘' || r == '´' || r == '`':
-			b.WriteByte('\'')
-		case r == 'ß':
-			b.WriteString("ss")
-		case unicode.IsControl(r):
-			b.WriteByte(' ')
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return spaces.ReplaceAllString(norm.NFC.String(b.String()), " ")
-}
+// fold gives plain letters with white space collapsed, also at the ends.
+func fold(s string) string { return spaces.ReplaceAllString(folding.Letters(s), " ") }
 
 func folded(all ...string) phrases {
 	p := make(phrases, len(all))

@@ -1,5 +1,6 @@
-// Package folding makes texts alike that people take for the same when they search
-// or read a list. It has nothing to do with whose an address is: see address.
+// Package folding makes texts alike that people, or mail systems, write in more than
+// one way: names that are searched and sorted, sentences that rules look for words in.
+// It has nothing to do with whose an address is: see address.
 package folding
 
 import (
@@ -11,18 +12,28 @@ import (
 )
 
 // Fold is how names and addresses are compared in a search: compatibility
-// forms, case, the shape of apostrophes and hyphens, and runs of white space make
-// no difference.
-func Fold(text string) string {
-	folded := strings.ToLower(norm.NFKC.String(shapes.Replace(text)))
-	return strings.Join(strings.FieldsFunc(folded, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}), " ")
+// forms, case, the shape of apostrophes, quotation marks and hyphens, what is
+// invisible, and runs of white space make no difference.
+func Fold(text string) string { return oneSpace(small(text)) }
+
+func small(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Cf, r): // invisible
+			return -1
+		case unicode.IsSpace(r), unicode.IsControl(r):
+			return ' '
+		}
+		return r
+	}, strings.ToLower(norm.NFKC.String(shapes.Replace(strings.ToValidUTF8(text, " ")))))
 }
+
+func oneSpace(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // shapes are replaced first: the compatibility form of an acute accent is a space
 // and a mark.
-var shapes = strings.NewReplacer("’", "'", "‘", "'", "ʼ", "'", "´", "'", "`", "'", "′", "'", "‐", "-", "‑", "-", "–", "-")
+var shapes = strings.NewReplacer("’", "'", "‘", "'", "ʼ", "'", "´", "'", "`", "'", "′", "'",
+	"“", `"`, "”", `"`, "„", `"`, "‐", "-", "‑", "-", "–", "-", "—", "-")
 
 // Findable is what a search looks through for a text: the text folded and, where
 // that differs, once more as people type it who do not have its letters.
@@ -35,13 +46,17 @@ func Findable(text string) string {
 }
 
 // Plain is Fold with the plain letters in place of those with marks.
-func Plain(text string) string {
+func Plain(text string) string { return oneSpace(Letters(text)) }
+
+// Letters is Plain with every white space left as one space where it stands: what is
+// looked for within sentences may begin or end with it.
+func Letters(text string) string {
 	return noMark.Replace(norm.NFC.String(strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Mn, r) {
 			return -1
 		}
 		return r
-	}, norm.NFD.String(Fold(text)))))
+	}, norm.NFD.String(small(text)))))
 }
 
 // SortKey makes one order of names on every engine: collations differ about
@@ -52,4 +67,4 @@ func SortKey(name string) string {
 }
 
 // noMark are letters that are no plain letter with a mark.
-var noMark = strings.NewReplacer("ß", "ss", "ø", "o", "ł", "l", "đ", "d", "æ", "ae", "œ", "oe", "ı", "i")
+var noMark = strings.NewReplacer("ß", "ss", "ø", "o", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "æ", "ae", "œ", "oe", "ı", "i")

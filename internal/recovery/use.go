@@ -12,6 +12,7 @@ import (
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/notice"
 	"github.com/sparekey/sparekey/internal/password"
+	"github.com/sparekey/sparekey/internal/secret"
 	"github.com/sparekey/sparekey/internal/session"
 	"github.com/sparekey/sparekey/internal/throttle"
 	"github.com/sparekey/sparekey/internal/token"
@@ -166,7 +167,7 @@ func (r *Recovery) repeated(ctx context.Context, f found, use Use, unusable erro
 	if !result.OK {
 		return Done{}, unusable
 	}
-	return Done{User: f.user}, nil
+	return Done{User: f.user, Invitation: f.token.Purpose == secret.Invite}, nil
 }
 
 func (r *Recovery) recordRefusal(ctx context.Context, env environment.Environment, f found, from access.From, refusal error) error {

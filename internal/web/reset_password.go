@@ -65,6 +65,7 @@ func (d *Door) submitResetPassword(v *visit) error {
 	}
 	said := flash{Info: templates.InfoPasswordSet, Email: done.User.Email, Words: "Your password is set. All other sessions were signed out."}
 	if done.Invitation {
+		said.Info = templates.InfoFirstPassword
 		said.Words = "Your password is set. Welcome to " + v.env.Name + "."
 	}
 	v.flash(said)

@@ -52,6 +52,7 @@ func loginScenes() []scene {
 		login("login-signed-out", Login{Info: InfoSignedOut}, "You are signed out."),
 		login("login-session-ended", Login{Info: InfoSessionEnded, Next: "/acme/users"}, "because the password was changed"),
 		login("login-password-set", Login{Info: InfoPasswordSet, Email: "jane@acme.example"}, "Your password is set."),
+		login("login-first-password", Login{Info: InfoFirstPassword, Email: "jane@acme.example"}, "Your password is set."),
 	}
 }
 

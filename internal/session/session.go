@@ -137,18 +137,31 @@ func SeenBefore(tx *db.Tx, env id.Environment, user id.User, from access.From) (
 	return err == nil, err
 }
 
-const living = " AND ended_at IS NULL AND ends_at > $3 AND seen_at + idle_for > $3"
+// living are the sessions that live at $2. The sum keeps SQLite from taking the index by
+// end, and with it every live session of the environment, for those of one user.
+const living = " AND ended_at IS NULL AND ends_at + 0 > $2 AND seen_at + idle_for > $2"
 
 // OfUser lists the live sessions of a user, the last used first.
 func OfUser(tx *db.Tx, env id.Environment, user id.User) ([]Session, error) {
 	return db.All[Session](tx, `SELECT id, made_at, seen_at, ends_at, network, agent FROM sessions
-		WHERE environment_id = $1 AND user_id = $2`+living+` ORDER BY seen_at DESC, id DESC LIMIT 200`, env, user, tx.Now())
+		WHERE environment_id = $1 AND user_id = $3`+living+` ORDER BY seen_at DESC, id DESC LIMIT 200`, env, tx.Now(), user)
+}
+
+// LiveAmong tells which of some users, a page of them, are signed in somewhere.
+func LiveAmong(tx *db.Tx, env id.Environment, users []id.User) (map[id.User]bool, error) {
+	in, args := db.Among([]any{env, tx.Now()}, users)
+	found, err := db.All[id.User](tx, "SELECT DISTINCT user_id FROM sessions WHERE environment_id = $1 AND user_id IN ("+in+")"+living, args...)
+	live := map[id.User]bool{}
+	for _, u := range found {
+		live[u] = true
+	}
+	return live, err
 }
 
 // End ends one session of a user; NotFound if it does not live.
 func End(tx *db.Tx, env id.Environment, user id.User, session id.Session, why string) error {
-	n, err := tx.Exec("UPDATE sessions SET ended_at = $3, ended_why = $4 WHERE environment_id = $1 AND user_id = $2"+living+" AND id = $5",
-		env, user, tx.Now(), why, session)
+	n, err := tx.Exec("UPDATE sessions SET ended_at = $2, ended_why = $4 WHERE environment_id = $1 AND user_id = $3"+living+" AND id = $5",
+		env, tx.Now(), user, why, session)
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, "This session has already ended.")
 	}
@@ -158,8 +171,8 @@ func End(tx *db.Tx, env id.Environment, user id.User, session id.Session, why st
 // EndAll ends every session of a user except one ("" spares none) and gives
 // their number.
 func EndAll(tx *db.Tx, env id.Environment, user id.User, except id.Session, why string) (int, error) {
-	n, err := tx.Exec("UPDATE sessions SET ended_at = $3, ended_why = $4 WHERE environment_id = $1 AND user_id = $2"+living+" AND id <> $5",
-		env, user, tx.Now(), why, except)
+	n, err := tx.Exec("UPDATE sessions SET ended_at = $2, ended_why = $4 WHERE environment_id = $1 AND user_id = $3"+living+" AND id <> $5",
+		env, tx.Now(), user, why, except)
 	return int(n), err
 }
 

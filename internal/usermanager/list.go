@@ -13,6 +13,7 @@ import (
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/secret"
+	"github.com/sparekey/sparekey/internal/session"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
 )
@@ -117,6 +118,10 @@ func (m *UserManager) rows(tx *db.Tx, actor access.Actor, env environment.Enviro
 	if err != nil {
 		return nil, err
 	}
+	signedIn, err := session.LiveAmong(tx, env.ID, ids)
+	if err != nil {
+		return nil, err
+	}
 	mails, err := newestMails(tx, env.ID, ids)
 	if err != nil {
 		return nil, err
@@ -135,7 +140,7 @@ func (m *UserManager) rows(tx *db.Tx, actor access.Actor, env environment.Enviro
 	}
 	all := make([]Row, len(users))
 	for i, u := range users {
-		all[i] = Row{User: u, Self: u.ID == actor.User, Live: live[u.ID], Options: options(actor, env, u, live[u.ID])}
+		all[i] = Row{User: u, Self: u.ID == actor.User, Live: live[u.ID], Options: options(actor, env, standing{u, live[u.ID], signedIn[u.ID]})}
 		if !access.MayOn(actor, env.ID, access.SeeTimeline, u.Target()) {
 			all[i].Hidden = true
 			continue // a help desk finds everybody, and sees the mail of members only

@@ -8,12 +8,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/id"
+	"github.com/sparekey/sparekey/internal/session"
 	"github.com/sparekey/sparekey/internal/testkit"
 	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
@@ -378,15 +380,17 @@ type standing struct {
 	name    string
 	state   user.State
 	live    bool
+	signed  bool // in, somewhere
 	actions []string
 }
 
 var standings = []standing{
-	{"invited without a mail", user.Invited, false, []string{"Edit", "Resend invitation", "Deactivate", "Delete"}},
-	{"invited", user.Invited, true, []string{"Cancel reset token", "Edit", "Resend invitation", "Deactivate", "Delete"}},
-	{"active", user.Active, false, []string{"Reset Password", "Send password reset link", "Edit", "End sessions", "Deactivate", "Delete"}},
-	{"active with a token", user.Active, true, []string{"Reset Password", "Send password reset link", "Cancel reset token", "Edit", "End sessions", "Deactivate", "Delete"}},
-	{"deactivated", user.Deactivated, false, []string{"Edit", "Activate", "Delete"}},
+	{"invited without a mail", user.Invited, false, false, []string{"Edit", "Resend invitation", "Deactivate", "Delete"}},
+	{"invited", user.Invited, true, false, []string{"Cancel reset token", "Edit", "Resend invitation", "Deactivate", "Delete"}},
+	{"active", user.Active, false, false, []string{"Reset Password", "Send password reset link", "Edit", "Deactivate", "Delete"}},
+	{"signed in", user.Active, false, true, []string{"Reset Password", "Send password reset link", "Edit", "End sessions", "Deactivate", "Delete"}},
+	{"signed in with a token", user.Active, true, true, []string{"Reset Password", "Send password reset link", "Cancel reset token", "Edit", "End sessions", "Deactivate", "Delete"}},
+	{"deactivated", user.Deactivated, false, false, []string{"Edit", "Activate", "Delete"}},
 }
 
 var formOfAction = map[string]url.Values{
@@ -434,6 +438,8 @@ func tryDropdown(t *testing.T, w *testkit.World, b *testkit.Browser, who string,
 			require.Equal(t, http.StatusForbidden, status(u), "%s: %s", about, action)
 		case action == "Send password reset link" && s.state == user.Invited:
 			require.Less(t, status(newTarget(w, role, s)), 400, "%s: it mails the invitation again", about)
+		case action == "End sessions" && s.state == user.Active:
+			require.Less(t, status(newTarget(w, role, s)), 400, "%s: it says that there were none", about)
 		default:
 			require.Equal(t, http.StatusConflict, status(u), "%s: %s", about, action)
 		}
@@ -454,6 +460,12 @@ func newTarget(w *testkit.World, role access.Role, s standing) user.User {
 		return u
 	}
 	u = w.AddUser(w.Acme, n.Email, n.Name, role)
+	if s.signed {
+		require.NoError(w.T, w.App.DB.Update(w.Ctx(), func(tx *db.Tx) error {
+			_, _, err := session.Start(tx, w.Acme.ID, u.ID, session.Life{Idle: time.Hour, Most: time.Hour}, access.From{})
+			return err
+		}))
+	}
 	if s.live {
 		_, err = w.App.Recovery.SendResetLink(w.Ctx(), access.Operator(), w.Acme, u.ID)
 	}

@@ -178,6 +178,7 @@ func (s *Stage) tokens(see look, b *Tab) {
 }
 
 func (s *Stage) confirmations(see look, b *Tab) {
+	s.profile(firefoxOnWindows, 42).SignIn("jane@acme.example", testkit.Passphrase+" 2") // sessions to end
 	for words, name := range map[string]string{
 		"Cancel reset token": "confirm-cancel-token", "End sessions": "confirm-end-sessions", "Deactivate": "confirm-deactivate", "Delete": "confirm-delete",
 	} {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	_ "embed" // the rules
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -85,8 +86,13 @@ func (h heard) soFar(c Class) Class {
 }
 
 // aboutSender tells whether an answer judges the sender's address; one that only asks
-// to tell the sender does not.
-func aboutSender(h heard) bool { return senderWords.in(h) && !recipientWords.in(h) }
+// to tell the sender, or where the sender may read more, does not.
+func aboutSender(h heard) bool {
+	h.words = senderMayRead.ReplaceAllString(h.words, " ")
+	return senderWords.in(h) && !recipientWords.in(h)
+}
+
+var senderMayRead = regexp.MustCompile(`\b(?:sender's|sender|sending|originating|originator) (?:address|mailbox|account|domain) ?[:,;-]? ?(?:please |kindly )?(?:see|read|visit|consult|refer to|go to)\b`)
 
 var (
 	senderWords = anyOf(phrases("{invalid,bad,illegal,malformed,forged,unknown,nonexistent,non-existent,unverified,unroutable,unrouteable,undeliverable} {envelope ,mail ,}{sender,return path,return-path,return address,reverse path,reverse-path,from address} | " +

@@ -100,7 +100,7 @@ func (m *UserManager) List(ctx context.Context, actor access.Actor, env environm
 				return err
 			}
 			if strings.TrimSpace(f.Words) == "" || len(p.Rows) == 0 {
-				p.Unmatched, err = unmatched(tx, actor, env.ID, f.Words, "", recentUnmatched)
+				p.Unmatched, err = unmatched(tx, actor, env.ID, f.Words, UnmatchedPlace{}, recentUnmatched)
 			}
 		}
 		return err

@@ -38,13 +38,30 @@ const (
 // page those with a guess.
 type UnmatchedPage struct {
 	Rows []Unmatched
-	All  int    // how many there are on all pages
-	Next string // the Key after which the next page begins; "" at the end
+	All  int            // how many there are on all pages
+	Next UnmatchedPlace // after which the next page begins; zero at the end
 }
 
-// UnmatchedAfter gives the page after the address with this key, from the start
-// if there is none. Each address contains all the words.
-func (m *UserManager) UnmatchedAfter(ctx context.Context, actor access.Actor, env environment.Environment, words, after string) (UnmatchedPage, error) {
+// UnmatchedPlace is a position in the order of the list. What is asked for again
+// moves to the start, so that no page after a place repeats what stood before it.
+type UnmatchedPlace struct {
+	LastAt time.Time
+	Key    string
+}
+
+func (u Unmatched) place() UnmatchedPlace { return UnmatchedPlace{u.LastAt, u.Key} }
+
+// before is the order of the list: the newest first.
+func (p UnmatchedPlace) before(other UnmatchedPlace) bool {
+	if p.LastAt.Equal(other.LastAt) {
+		return p.Key < other.Key
+	}
+	return p.LastAt.After(other.LastAt)
+}
+
+// UnmatchedAfter gives the page after a place, from the start if that is zero. Each
+// address contains all the words.
+func (m *UserManager) UnmatchedAfter(ctx context.Context, actor access.Actor, env environment.Environment, words string, after UnmatchedPlace) (UnmatchedPage, error) {
 	if err := may(actor, env, access.SeeUnmatched); err != nil {
 		return UnmatchedPage{}, err
 	}
@@ -79,18 +96,23 @@ func newestUnmatched(tx *db.Tx, env id.Environment, lately time.Duration) ([]Unm
 		WHERE environment_id = $1 AND last_at > $2 ORDER BY last_at DESC, address_key LIMIT $3`, env, tx.Now().Add(-lately), mostUnmatched)
 }
 
-func unmatched(tx *db.Tx, actor access.Actor, env id.Environment, words, after string, limit int) (UnmatchedPage, error) {
+func unmatched(tx *db.Tx, actor access.Actor, env id.Environment, words string, after UnmatchedPlace, limit int) (UnmatchedPage, error) {
 	all, err := newestUnmatched(tx, env, keepUnmatched)
 	if err != nil {
 		return UnmatchedPage{}, err
 	}
 	wanted := strings.Fields(folding.Fold(words))
 	all = slices.DeleteFunc(all, func(u Unmatched) bool { return !containsAll(folding.Fold(u.Address), wanted) })
-	from := 1 + slices.IndexFunc(all, func(u Unmatched) bool { return u.Key == after })
+	from := 0
+	if after != (UnmatchedPlace{}) {
+		for from < len(all) && !after.before(all[from].place()) {
+			from++
+		}
+	}
 	to := min(from+limit, len(all))
 	p := UnmatchedPage{Rows: all[from:to], All: len(all)}
 	if to < len(all) {
-		p.Next = all[to-1].Key
+		p.Next = all[to-1].place()
 	}
 	for i := range p.Rows {
 		if p.Rows[i].Guess, err = guess(tx, actor, env, p.Rows[i].Key); err != nil {

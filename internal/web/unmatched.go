@@ -3,6 +3,8 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"strconv"
+	"time"
 
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
@@ -14,32 +16,43 @@ import (
 // showUnmatched lists all addresses that were asked for and that nobody has.
 func (d *Door) showUnmatched(v *visit) error {
 	q := v.r.URL.Query()
-	words, after := cut(q.Get("q"), 200), cut(q.Get("after"), 254)
+	words, after := cut(q.Get("q"), 200), unmatchedPlace(q)
 	found, err := d.UserManager.UnmatchedAfter(v.ctx(), v.actor(), v.env, words, after)
 	if err != nil {
 		return err
 	}
-	if len(found.Rows) == 0 && after != "" { // the last one of this page is gone
-		return v.redirect(v.unmatchedURL(words, ""))
+	if len(found.Rows) == 0 && after != (usermanager.UnmatchedPlace{}) { // the last one of this page is gone
+		return v.redirect(v.unmatchedURL(words, usermanager.UnmatchedPlace{}))
 	}
 	page := templates.UnmatchedPage{Page: v.page(), Query: words, UsersURL: v.at("users"), Unmatched: v.unmatched(found)}
 	page.Nav.Current = "users"
 	page.Flash = v.takeFlash().Words
-	if found.Next != "" {
+	if found.Next != (usermanager.UnmatchedPlace{}) {
 		page.NextURL = v.unmatchedURL(words, found.Next)
 	}
-	if after != "" {
-		page.FirstURL = v.unmatchedURL(words, "")
+	if after != (usermanager.UnmatchedPlace{}) {
+		page.FirstURL = v.unmatchedURL(words, usermanager.UnmatchedPlace{})
 	}
 	return v.show(http.StatusOK, templates.UnmatchedScreen(page))
 }
 
-func (v *visit) unmatchedURL(words, after string) string {
+// unmatchedPlace reads where the page before ended; what is no place is the start.
+func unmatchedPlace(q url.Values) usermanager.UnmatchedPlace {
+	at, err := strconv.ParseInt(q.Get("after"), 10, 64)
+	if err != nil || at <= 0 {
+		return usermanager.UnmatchedPlace{}
+	}
+	return usermanager.UnmatchedPlace{LastAt: time.UnixMicro(at).UTC(), Key: cut(q.Get("key"), 254)}
+}
+
+func (v *visit) unmatchedURL(words string, after usermanager.UnmatchedPlace) string {
 	q := url.Values{}
-	for name, value := range map[string]string{"q": words, "after": after} {
-		if value != "" {
-			q.Set(name, value)
-		}
+	if words != "" {
+		q.Set("q", words)
+	}
+	if after != (usermanager.UnmatchedPlace{}) {
+		q.Set("after", strconv.FormatInt(after.LastAt.UnixMicro(), 10))
+		q.Set("key", after.Key)
 	}
 	return (&url.URL{Path: v.at("users", "unmatched"), RawQuery: q.Encode()}).String()
 }

@@ -74,7 +74,7 @@ func (v *visit) userManager(f user.Filter, list usermanager.Page) templates.User
 	}
 	page.Unmatched = v.unmatched(list.Unmatched)
 	if list.Unmatched.All > len(list.Unmatched.Rows) {
-		page.Unmatched.AllURL = v.unmatchedURL(f.Words, "")
+		page.Unmatched.AllURL = v.unmatchedURL(f.Words, usermanager.UnmatchedPlace{})
 	}
 	return page
 }

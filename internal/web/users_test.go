@@ -346,6 +346,13 @@ func TestAPlaceThatIsNoneIsTheStart(t *testing.T) {
 			require.False(t, page.Has("Back to the start"))
 		}
 		require.Contains(t, b.Get("/acme/users?q=nobody-like-this&after=garbage").Text(), "Nobody matches")
+		askAndResolve(w, "stranger@elsewhere.example")
+		for _, after := range []string{"stranger@elsewhere.example", "-1", "99999999999999999999", "0&key=stranger@elsewhere.example"} {
+			page := b.Get("/acme/users/unmatched?after=" + after)
+			require.Contains(t, page.Text(), "1 address", after)
+			require.False(t, page.Has("Back to the start"))
+		}
+		require.Equal(t, "/acme/users/unmatched", b.Get("/acme/users/unmatched?after=9223372036854775807").URL.Path)
 	})
 }
 

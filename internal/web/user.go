@@ -80,17 +80,17 @@ func tokenState(d usermanager.Details) templates.TokenState {
 }
 
 // whyNoToken says what became of the newest token.
-func whyNoToken(name string, t token.Token) string {
+func whyNoToken(name string, t token.Token) templates.WhyNone {
 	first, _, _ := strings.Cut(name, " ")
 	switch {
 	case t.ID == "":
-		return first + " has never asked for one."
+		return templates.WhyNone{Words: first + " has never asked for one."}
 	case !t.UsedAt.IsZero():
-		return fmt.Sprintf("The last one was used on %s, from %s.", moment(t.UsedAt), agent.Words(t.UsedAgent))
+		return templates.WhyNone{Words: "The last one was used", At: t.UsedAt, Then: ", from " + agent.Words(t.UsedAgent) + "."}
 	case !t.RevokedAt.IsZero():
-		return fmt.Sprintf("The last one ended on %s: %s.", moment(t.RevokedAt), t.RevokedWhy)
+		return templates.WhyNone{Words: "The last one ended", At: t.RevokedAt, Then: ": " + t.RevokedWhy + "."}
 	default:
-		return fmt.Sprintf("%s has not asked for one lately: all links of the last one have ended.", first)
+		return templates.WhyNone{Words: first + " has not asked for one lately: all links of the last one have ended."}
 	}
 }
 

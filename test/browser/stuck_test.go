@@ -107,6 +107,12 @@ func TestTheTimesOfADiagnosisAreTheReaders(t *testing.T) {
 	ada.SignIn("admin@acme.example", testkit.Passphrase)
 	ada.Open("/acme/users/" + string(w.Jane.ID))
 	require.Contains(t, ada.Text(), "Their server took it at 20:10 on "+now.Format("2 January")+"; nobody")
+
+	_, err = w.App.Recovery.CancelToken(w.Ctx(), access.Operator(), w.Acme, w.Jane.ID)
+	require.NoError(t, err)
+	call(ada, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kolkata"})
+	ada.Open("/acme/users/" + string(w.Jane.ID))
+	require.Regexp(t, "The last one ended today at 09:52: ", ada.Text(), "04:22 UTC")
 }
 
 // TestAUserPageFollowsWhatHappens: somebody looks at a user's page while the

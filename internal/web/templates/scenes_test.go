@@ -204,12 +204,12 @@ func userScenes() []scene {
 			Why: says("Their server took it at 10:41 UTC; nobody has opened the link. It may be in spam or quarantine.", "10:41 UTC"), Options: rowOptions(),
 		}, Since: ago(20 * time.Minute), Opened: "asked three times and opened nothing"},
 	}}
-	quiet.Token, quiet.Links, quiet.Messages, quiet.Timeline, quiet.Diagnosis = TokenState{Why: "Jane has not asked for one in the last 24 hours."}, nil, nil, nil, Diagnosis{}
+	quiet.Token, quiet.Links, quiet.Messages, quiet.Timeline, quiet.Diagnosis = TokenState{Why: WhyNone{Words: "The last one was used", At: now.Add(-20 * time.Minute), Then: ", from Firefox on Windows."}}, nil, nil, nil, Diagnosis{}
 	quiet.Filter, quiet.PendingEmail, quiet.Mail = "mail", "jane.doe@acme.example", MailHealth{ToneGood, "Mail fine"}
 	text.Diagnosis = Diagnosis{Tone: ToneWait, Sentence: says("Their server took it at 10:41 UTC; nobody has opened the link.", "10:41 UTC"), More: "It may be in spam or quarantine.", Button: "Text to send to Jane", Text: "Hello Jane, please search your mail for “Reset your password · Acme” from no-reply@acme.example, also in the spam folder."}
 	return []scene{
 		{"user", UserPagePage(jane()), []string{"Action for Jane Doe", "Reset Password", "Go", "Give a link by phone", "Live", "tomorrow at 10:05 UTC", "2 tries"}},
-		{"user-quiet", UserPagePage(quiet), []string{"Jane has not asked", "not confirmed", "Show everything"}},
+		{"user-quiet", UserPagePage(quiet), []string{"The last one was used today at ", " UTC, from Firefox on Windows.", "not confirmed", "Show everything"}},
 		{"user-text", UserPagePage(text), []string{"Text to send to Jane"}},
 		{"user-stopped", UserPagePage(stopped), []string{"Correct the address", "Allow mail to this address again"}},
 		{"needs-help", NeedsHelpPage(queue), []string{"2 people are stuck", "Here because the mail is still waiting", "Done with Jane Doe", "Action for Jane Doe"}},
@@ -226,7 +226,7 @@ func handoverScenes() []scene {
 	}
 	again := v
 	again.Again, again.Links = true, nil
-	none := NoToken{Page: admin("users"), UserID: "u1", UserName: "Jane Doe", Email: "jane@acme.example", Why: "Jane has not asked for one in the last 24 hours.", CanSend: true, LoginURL: "https://login.example/acme/login"}
+	none := NoToken{Page: admin("users"), UserID: "u1", UserName: "Jane Doe", Email: "jane@acme.example", Why: WhyNone{Words: "Jane has not asked for one lately: all links of the last one have ended."}, CanSend: true, LoginURL: "https://login.example/acme/login"}
 	barred := none
 	barred.CanSend = false
 	return []scene{

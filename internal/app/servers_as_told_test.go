@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,17 +40,49 @@ func classOf(w *testkit.World, m *usermanager.UserManager) string {
 	return *shown.Mail.Class
 }
 
-// TestACommandKnowsThatThereIsNoMailServer by the configuration, and takes what
-// the server wrote down itself for nobody's answer.
+// TestACommandKnowsThatThereIsNoMailServer by the alarm of the running server, whatever
+// its own configuration says, and takes what the server wrote down itself for nobody's
+// answer.
 func TestACommandKnowsThatThereIsNoMailServer(t *testing.T) {
 	t.Parallel()
 	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
 		w.Browser().Get("/acme/forgot-password").Fill("Email", w.Jane.Email).Press("Send password reset link")
 		command, other := aCommand(w), aCommand(w, func(c *config.Config) { c.SMTP = "smtp://127.0.0.1:1?tls=none" })
-		require.Eventually(t, func() bool { return classOf(w, other.UserManager) == "deferred" }, 20*time.Second, 20*time.Millisecond)
-		require.Equal(t, "no-mail-server", classOf(w, w.App.UserManager))
-		require.Equal(t, "no-mail-server", classOf(w, command.UserManager))
+		require.Eventually(t, func() bool {
+			messages := shownOf(w, w.App.UserManager).Messages
+			return len(messages) == 1 && messages[0].State == "deferred"
+		}, 20*time.Second, 20*time.Millisecond)
+		alarmsOf(w)
+		for _, m := range []*usermanager.UserManager{w.App.UserManager, command.UserManager, other.UserManager} {
+			require.Equal(t, "no-mail-server", classOf(w, m))
+		}
 	}, func(c *config.Config) { c.SMTP = "" })
+}
+
+// TestACommandWithoutMailServersSaysNothingOfTheServers of a running server that has
+// some: of a mail that none of them has answered it says what the pages say.
+func TestACommandWithoutMailServersSaysNothingOfTheServers(t *testing.T) {
+	t.Parallel()
+	var silent sync.Map // servers that take a connection and say nothing, by their setting
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		command := aCommand(w, func(c *config.Config) { c.SMTP = "" })
+		alarmsOf(w)
+		server, _ := silent.Load(w.Config.SMTP)
+		w.Browser().Get("/acme/forgot-password").Fill("Email", w.Jane.Email).Press("Send password reset link")
+		sending, err := server.(*net.TCPListener).Accept()
+		require.NoError(t, err)
+		require.Equal(t, "queued", classOf(w, w.App.UserManager))
+		require.Equal(t, "queued", classOf(w, command.UserManager))
+		require.Equal(t, *shownOf(w, w.App.UserManager).Mail.Sentence, *shownOf(w, command.UserManager).Mail.Sentence)
+		require.NoError(t, server.(*net.TCPListener).Close())
+		require.NoError(t, sending.Close())
+	}, func(c *config.Config) {
+		server, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		require.NoError(t, err)
+		require.NoError(t, server.SetDeadline(time.Now().Add(20*time.Second)))
+		c.SMTP = "smtp://" + server.Addr().String() + "?tls=none"
+		silent.Store(c.SMTP, server)
+	})
 }
 
 // TestACommandKnowsThatNoMailLeaves by the alarm of the running server, as long

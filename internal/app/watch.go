@@ -131,9 +131,14 @@ func serverAlarms(r *relay.Relay, now time.Time) []alarm.Alarm {
 	}}
 }
 
-// serversAsTold tells a command, which sends nothing, how the mail servers stand:
-// by its own configuration, and by the alarm that a running server keeps up.
+// serversAsTold tells a command, which sends nothing, how the mail servers stand: by
+// the alarms that a running server keeps up. The command's own configuration may be
+// another one.
 func (c *Core) serversAsTold(tx *db.Tx) (story.Servers, error) {
+	_, none, err := alarm.Standing(tx, alarm.NoMailServer)
+	if err != nil {
+		return story.Servers{}, err
+	}
 	down, _, err := alarm.Standing(tx, alarm.AllServersDown)
-	return story.Servers{None: c.Config.SMTP == "", AllDownSince: down.Since}, err
+	return story.Servers{None: none, AllDownSince: down.Since}, err
 }

@@ -138,7 +138,8 @@ type session struct {
 	from     string
 	paths    []string // return paths that we made, each once
 	own      []string // addresses of the canary
-	quiet    bool     // something is for the sender's address: taken and dropped
+	quiet    bool     // something is for the sender's address or the postmaster: taken and dropped
+	wrote    string   // the address, if somebody writes to the postmaster
 }
 
 func (r *Listener) session(c *smtp.Conn) *session {
@@ -164,8 +165,11 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	local, domain := split(to)
 	o := s.listener.options
 	switch {
-	case s.forUs(to, local, domain):
+	case strings.EqualFold(to, o.Sender):
 		s.quiet = true
+		return nil
+	case s.postmaster(local, domain):
+		s.quiet, s.wrote = true, strings.TrimSuffix(to, "@.") // see local
 		return nil
 	case o.Canary != nil && o.Canary.Has(to):
 		s.own = append(s.own, to)
@@ -195,13 +199,11 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
-// forUs: automatic answers to the sender's address, and what RFC 5321 section
-// 4.5.1 and RFC 2142 want taken. Refusing would make noise; nobody reads it.
-func (s *session) forUs(to, local, domain string) bool {
+// postmaster tells whether an address is one that RFC 5321 section 4.5.1 and RFC 2142
+// want taken. Refusing would make noise, as it would for automatic answers to the
+// sender's address.
+func (s *session) postmaster(local, domain string) bool {
 	o := s.listener.options
-	if strings.EqualFold(to, o.Sender) {
-		return true
-	}
 	_, sender := split(o.Sender)
 	switch strings.ToLower(local) {
 	case "postmaster", "abuse":
@@ -230,6 +232,9 @@ func (s *session) Data(in io.Reader) error {
 	if s.quiet {
 		s.listener.observe("none", "to the sender")
 	}
+	if s.wrote != "" { // perhaps a person: nobody reads it here, but the operator can ask back
+		o.Log.Info("somebody wrote to the postmaster; the mail is not kept", "to", brief(s.wrote), "sender", brief(s.from), "network", s.remote)
+	}
 	for _, to := range s.own {
 		o.Canary.Take(to, raw)
 	}
@@ -246,6 +251,11 @@ func (s *session) Data(in io.Reader) error {
 	return nil
 }
 
-func (s *session) Reset() { s.from, s.paths, s.own, s.quiet = "", nil, nil, false }
+// brief bounds an address for the log; no true one is longer (RFC 5321 section 4.5.3.1.3).
+func brief(address string) string { return address[:min(len(address), 256)] }
+
+func (s *session) Reset() {
+	s.from, s.paths, s.own, s.quiet, s.wrote = "", nil, nil, false, ""
+}
 
 func (s *session) Logout() error { return nil }

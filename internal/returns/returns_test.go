@@ -177,6 +177,22 @@ func TestMailToTheSenderIsTakenAndDropped(t *testing.T) {
 	require.Len(t, d.Inbox.Mails(), 1, "and nobody is answered: no loop can run")
 }
 
+// TestMailToThePostmasterIsLogged, without its content; what comes to the sender's
+// address is mostly automatic, and not.
+func TestMailToThePostmasterIsLogged(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	require.NoError(t, d.hand("jane@acme.example", "Subject: Hello\r\n\r\nYour mails are late.\r\n", "no-reply@sparekey.example"))
+	require.NotContains(t, d.Log.String(), "somebody wrote")
+	for _, to := range []string{"postmaster", "abuse@" + domain, "Postmaster@sparekey.example"} {
+		require.NoError(t, d.hand("jane@acme.example", "Subject: Hello\r\n\r\nYour mails are late.\r\n", to))
+		require.Contains(t, d.Log.String(), `level=INFO msg="somebody wrote to the postmaster; the mail is not kept" to=`+to+` sender=jane@acme.example network=127.0.0.1`)
+	}
+	require.NotContains(t, d.Log.String(), "late")
+	require.NotContains(t, d.Log.String(), "Hello")
+	require.Equal(t, 3, strings.Count(d.Log.String(), "somebody wrote"))
+}
+
 // TestRecipientsWithoutADomain: the postmaster is known by that name alone (RFC
 // 5321 section 4.5.1), nobody else is, and neither is a mistake of syntax.
 func TestRecipientsWithoutADomain(t *testing.T) {

@@ -62,6 +62,6 @@ func newSigner(c *Core) *keyring.Signer {
 func pools(c *Core, d *delivery.Delivery) []*outbox.Pool {
 	return []*outbox.Pool{
 		{DB: c.DB, Kind: outbox.Resolve, Size: resolveAtOnce, Log: c.Log, Handle: c.Recovery.Resolve},
-		{DB: c.DB, Kind: outbox.Send, Size: sendAtOnce, AtOnce: true, Log: c.Log, Handle: d.Send},
+		{DB: c.DB, Kind: outbox.Send, Size: sendAtOnce, AtOnce: true, Log: c.Log, Load: d.Load, Handle: d.Send},
 	}
 }

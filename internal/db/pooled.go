@@ -17,7 +17,7 @@ func (s *stmts) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	if st, ok := s.m.Load(query); ok {
 		return st.(*sql.Stmt), nil
 	}
-	st, err := s.db.PrepareContext(ctx, query)
+	st, err := s.db.PrepareContext(ctx, keptPlan(query))
 	if err != nil {
 		return nil, err
 	}

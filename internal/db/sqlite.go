@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -230,8 +231,8 @@ func (e *sqliteEngine) commit(batch []*write) {
 	}
 }
 
-// transaction runs the closures, each within its own savepoint, and commits
-// once. lost tells that a closure broke the transaction around it.
+// transaction runs the closures and commits once. lost tells that a closure
+// broke the transaction around it.
 func (e *sqliteEngine) transaction(batch []*write) (results []error, lost bool) {
 	results = make([]error, len(batch))
 	fail := func(err error) []error {
@@ -244,7 +245,7 @@ func (e *sqliteEngine) transaction(batch []*write) (results []error, lost bool) 
 		return fail(err), false
 	}
 	for i, w := range batch {
-		err, broken := e.savepoint(w)
+		err, broken := e.closure(w, len(batch) == 1)
 		results[i] = err
 		if broken {
 			_ = e.control("ROLLBACK") // often already rolled back by SQLite itself
@@ -258,7 +259,14 @@ func (e *sqliteEngine) transaction(batch []*write) (results []error, lost bool) 
 	return results, false
 }
 
-func (e *sqliteEngine) savepoint(w *write) (err error, broken bool) {
+// closure runs one closure of a transaction within a savepoint, so that it can
+// be undone without the others. Alone it needs none: its failure is the whole
+// transaction's.
+func (e *sqliteEngine) closure(w *write, alone bool) (err error, broken bool) {
+	if alone {
+		err = e.run(w)
+		return err, err != nil || w.panic != nil
+	}
 	if err := e.control("SAVEPOINT closure"); err != nil {
 		return err, true
 	}
@@ -314,12 +322,19 @@ func (e *sqliteEngine) prepared(query string) (*sql.Stmt, error) {
 	if s, ok := e.stmts[query]; ok {
 		return s, nil
 	}
-	s, err := e.conn.PrepareContext(context.Background(), query)
+	s, err := e.conn.PrepareContext(context.Background(), keptPlan(query))
 	if err == nil {
 		e.stmts[query] = s
 	}
 	return s, err
 }
+
+var boundLimit = regexp.MustCompile(`LIMIT (\$\d+)`)
+
+// keptPlan is a statement that SQLite compiles once. Where it can see the number
+// bound to LIMIT, it compiles the statement again for each; a sum it does not see
+// through.
+func keptPlan(query string) string { return boundLimit.ReplaceAllString(query, "LIMIT $1 + 0") }
 
 func code(err error) int {
 	var s *sqlite.Error

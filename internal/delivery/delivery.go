@@ -11,7 +11,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -20,7 +19,6 @@ import (
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/environment"
-	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/mail"
@@ -65,15 +63,9 @@ type letter struct {
 	earlier []outbox.Attempt // oldest first
 }
 
-// Send is the job that sends one message.
+// Send is the job that sends one message. It finds it loaded (see Load).
 func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
-	l, err := d.load(ctx, j)
-	if errors.Is(err, db.ErrNone) || fault.Is(err, fault.NotFound) {
-		return d.DB.Update(ctx, func(tx *db.Tx) error { _, err := outbox.Done(tx, j); return err })
-	}
-	if err != nil {
-		return err
-	}
+	l := j.Loaded.(letter) //nolint:forcetypeassert // the pool that calls this has Load
 	if l.message.MessageID == "" {
 		l.message.MessageID = string(l.message.ID) + "@" + d.Host
 	}
@@ -135,38 +127,39 @@ func (d *Delivery) letter(ctx context.Context, l letter) (relay.Envelope, []byte
 	return e, raw, err
 }
 
-func (d *Delivery) load(ctx context.Context, j outbox.Job) (letter, error) {
-	var l letter
-	err := d.DB.View(ctx, func(tx *db.Tx) (err error) {
-		if l.message, err = outbox.Find(tx, j.Environment, id.Message(j.Subject)); err != nil {
-			return err
+// Load reads the message of a job, and the rows it speaks of.
+func (d *Delivery) Load(tx *db.Tx, j outbox.Job) (any, error) {
+	var (
+		l   letter
+		err error
+	)
+	if l.message, err = outbox.Find(tx, j.Environment, id.Message(j.Subject)); err != nil {
+		return l, err
+	}
+	if l.env, err = environment.ByID(tx, j.Environment); err != nil {
+		return l, err
+	}
+	if l.message.Link != "" {
+		if l.link, err = token.FindLink(tx, j.Environment, l.message.Link); err != nil {
+			return l, err
 		}
-		if l.env, err = environment.ByID(tx, j.Environment); err != nil {
-			return err
+	}
+	if l.link.Token != "" {
+		if l.token, err = token.ByID(tx, j.Environment, l.link.Token); err != nil {
+			return l, err
 		}
-		if l.message.Link != "" {
-			if l.link, err = token.FindLink(tx, j.Environment, l.message.Link); err != nil {
-				return err
-			}
+	}
+	if l.message.NotMe != "" {
+		if l.notMe, err = token.FindLink(tx, j.Environment, l.message.NotMe); err != nil {
+			return l, err
 		}
-		if l.link.Token != "" {
-			if l.token, err = token.ByID(tx, j.Environment, l.link.Token); err != nil {
-				return err
-			}
+	}
+	if j.Tries > 1 {
+		if l.earlier, err = outbox.Attempts(tx, j.Environment, []id.Message{l.message.ID}); err != nil {
+			return l, err
 		}
-		if l.message.NotMe != "" {
-			if l.notMe, err = token.FindLink(tx, j.Environment, l.message.NotMe); err != nil {
-				return err
-			}
-		}
-		if j.Tries > 1 {
-			if l.earlier, err = outbox.Attempts(tx, j.Environment, []id.Message{l.message.ID}); err != nil {
-				return err
-			}
-		}
-		_, l.held, err = suppression.Of(tx, j.Environment, addressKey(l.message.ToEmail))
-		return err
-	})
+	}
+	_, l.held, err = suppression.Of(tx, j.Environment, addressKey(l.message.ToEmail))
 	return l, err
 }
 

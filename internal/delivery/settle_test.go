@@ -12,6 +12,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/cases"
+	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/delivery"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/testkit"
@@ -369,7 +370,9 @@ func TestAHandOverThatIsCutShortIsWrittenDown(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		s.answer(".", func() string { stop(); <-t.Context().Done(); return hangUp })
 		message := text(w, "SELECT id FROM messages")
-		require.NoError(t, w.App.Delivery.Send(ctx, outbox.Job{Environment: w.Acme.ID, Subject: message, Tries: 2}))
+		j := outbox.Job{Environment: w.Acme.ID, Subject: message, Tries: 2}
+		require.NoError(t, w.App.DB.View(ctx, func(tx *db.Tx) (err error) { j.Loaded, err = w.App.Delivery.Load(tx, j); return err }))
+		require.NoError(t, w.App.Delivery.Send(ctx, j))
 		require.Equal(t, []string{"rcpt 451 4.3.0", "data"}, lines(newest(w)))
 		require.Equal(t, 1, count(w, "SELECT count(*) FROM attempts WHERE outcome = 'unknown'"))
 	})

@@ -44,6 +44,7 @@ func build(k Kind, d Data, text, html string) ([]byte, error) {
 	}
 
 	var raw bytes.Buffer
+	raw.Grow(len(text) + 2*len(html) + 2<<10)
 	if _, err := m.WriteTo(&raw); err != nil {
 		return nil, fmt.Errorf("write: %w", err)
 	}

@@ -37,6 +37,8 @@ func senderAddress(address string) (string, error) {
 	return plainAddress(address)
 }
 
+var apart = strings.NewReplacer("=?", "= ?", "://", ": ")
+
 // clean makes a name safe for a header and for a line of text: one line, no
 // control or direction characters, no more than maxName characters. "=?" would
 // begin an encoded word (RFC 2047), "://" a link.
@@ -52,7 +54,7 @@ func clean(name string) string {
 		}
 	}, strings.ToValidUTF8(name, ""))
 	name = norm.NFC.String(strings.Join(strings.Fields(name), " "))
-	name = strings.NewReplacer("=?", "= ?", "://", ": ").Replace(name)
+	name = apart.Replace(name)
 	if utf8.RuneCountInString(name) > maxName {
 		name = strings.TrimSpace(string([]rune(name)[:maxName-1])) + "…"
 	}
@@ -67,6 +69,9 @@ var dotInWord = regexp.MustCompile(`[.。．｡]+(\pL{2}|xn--)`)
 func inert(name string) string {
 	words := strings.Fields(clean(name))
 	for i, word := range words {
+		if !strings.ContainsAny(word, "/.。．｡") {
+			continue
+		}
 		if _, err := plainAddress(word); err == nil && !strings.Contains(word, "/") {
 			continue
 		}

@@ -91,6 +91,8 @@ func (v view) Sessions() string {
 func fill(k Kind, d Data) (string, string, error) {
 	v := view{Data: d, Subject: Subject(k, d.Environment), ByAdmin: k == ResetByAdmin, AfterNotMe: k == ResetAfterNotMe, Asked: k == Reset}
 	var plain, rich bytes.Buffer
+	plain.Grow(2 << 10) // what most mails need
+	rich.Grow(8 << 10)
 	if d.CodeOnly {
 		if err := codeOnly.Execute(&plain, v); err != nil {
 			return "", "", fmt.Errorf("text: %w", err)

@@ -28,6 +28,7 @@ type Job struct {
 	ID          id.Job         `db:"id"`
 	Subject     string         `db:"subject"`
 	Tries       int            `db:"tries"` // this one included
+	Loaded      any            // what Pool.Load gave
 	holder      string
 }
 
@@ -41,6 +42,9 @@ func Enqueue(tx *db.Tx, env id.Environment, kind Kind, subject string) error {
 		j.Tries, j.holder = 1, p.holder
 		leasedUntil = tx.Now().Add(Lease).UnixMicro()
 		tx.OnEnd(func(committed bool) { p.handOver(j, committed) })
+		if err := p.load(tx, &j); err != nil {
+			return err
+		}
 	} else {
 		tx.Notify(topic(kind))
 	}

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/secret"
 )
@@ -34,6 +36,10 @@ type Pool struct {
 	// whoever waits for the answer to that commit may feel what the job costs. So
 	// not for what follows from an asking: it costs more for a known address.
 	AtOnce bool
+	// Load reads what the job needs, if it is set; Handle finds it in Job.Loaded.
+	// A job that starts at once is loaded within the transaction that promised it.
+	// If what it is about is gone (db.ErrNone or fault.NotFound), so is the job.
+	Load func(tx *db.Tx, j Job) (any, error)
 	// Handle does the job and calls Done or Postpone in its own transaction.
 	// A job of which it returns an error is tried again later.
 	Handle func(ctx context.Context, j Job) error
@@ -116,6 +122,14 @@ func (p *Pool) handOver(j Job, committed bool) {
 	}
 }
 
+// load reads what a job needs.
+func (p *Pool) load(tx *db.Tx, j *Job) (err error) {
+	if p.Load != nil {
+		j.Loaded, err = p.Load(tx, *j)
+	}
+	return err
+}
+
 // start lets a reserved worker do a job. After a stop the job waits for its
 // lease to run out.
 func (p *Pool) start(j Job) {
@@ -173,6 +187,15 @@ func (p *Pool) handle(ctx context.Context, j Job) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
+	if j.Loaded == nil {
+		err := p.DB.View(ctx, func(tx *db.Tx) error { return p.load(tx, &j) })
+		if errors.Is(err, db.ErrNone) || fault.Is(err, fault.NotFound) {
+			return p.DB.Update(ctx, func(tx *db.Tx) error { _, err := Done(tx, j); return err })
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return p.Handle(ctx, j)
 }
 

@@ -86,36 +86,60 @@ func TestAFailedClosureIsUndoneAndItsNeighboursAreNot(t *testing.T) {
 		refusal := fault.New(fault.Conflict, "no")
 		var wait sync.WaitGroup
 		var refused, panicked atomic.Int32
-		for i := range 60 {
-			wait.Go(func() {
-				defer func() {
-					if recover() != nil {
-						panicked.Add(1)
-					}
-				}()
-				err := d.Update(context.Background(), func(tx *db.Tx) error {
-					if err := bump(tx, fmt.Sprintf("kind %d", i%3)); err != nil {
-						return err
-					}
-					switch i % 3 {
-					case 1:
-						return refusal
-					case 2:
-						panic("a fault of the program")
-					}
-					return nil
-				})
-				if errors.Is(err, refusal) {
-					refused.Add(1)
-				} else if err != nil {
-					t.Error(err)
+		write := func(i int) {
+			defer func() {
+				if recover() != nil {
+					panicked.Add(1)
 				}
+			}()
+			err := d.Update(context.Background(), func(tx *db.Tx) error {
+				if err := bump(tx, fmt.Sprintf("kind %d", i%3)); err != nil {
+					return err
+				}
+				switch i % 3 {
+				case 1:
+					return refusal
+				case 2:
+					panic("a fault of the program")
+				}
+				return nil
 			})
+			if errors.Is(err, refusal) {
+				refused.Add(1)
+			} else if err != nil {
+				t.Error(err)
+			}
+		}
+		for i := range 57 {
+			wait.Go(func() { write(i) })
 		}
 		wait.Wait()
+		for i := range 3 {
+			write(i) // without neighbours
+		}
 		require.Equal(t, []int{20, 0, 0}, []int{count(t, d, "kind 0"), count(t, d, "kind 1"), count(t, d, "kind 2")})
 		require.EqualValues(t, 20, refused.Load())
 		require.EqualValues(t, 20, panicked.Load(), "a panic reaches its own caller")
+	})
+}
+
+// TestABoundLimitLimits on SQLite too, which is given it in other words.
+func TestABoundLimitLimits(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB) {
+		for i := range 5 {
+			require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error { return bump(tx, fmt.Sprint(i)) }))
+		}
+		limited := func(tx *db.Tx) error {
+			for n := range 6 {
+				found, err := db.All[string](tx, "SELECT subject FROM throttle ORDER BY subject LIMIT $1", n)
+				require.NoError(t, err)
+				require.Len(t, found, n)
+			}
+			return nil
+		}
+		require.NoError(t, d.View(t.Context(), limited))
+		require.NoError(t, d.Update(t.Context(), limited))
 	})
 }
 

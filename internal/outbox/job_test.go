@@ -220,6 +220,89 @@ func TestAJobIsHandedOverOnlyAfterItsCommit(t *testing.T) {
 	})
 }
 
+// TestAJobThatStartsAtOnceIsLoadedByItsPromise: it sees what only that transaction
+// sees, and where it cannot be loaded nothing is promised.
+func TestAJobThatStartsAtOnceIsLoadedByItsPromise(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB, _ *clock) {
+		found := make(chan any, 1)
+		wrong := errors.New("not today")
+		p := &Pool{
+			DB: d, Kind: Resolve, Size: 1, AtOnce: true, Log: slog.New(slog.DiscardHandler),
+			Load: func(tx *db.Tx, j Job) (any, error) {
+				if j.Subject == "wrong" {
+					return nil, wrong
+				}
+				return countOf(tx, j.Subject)
+			},
+			Handle: func(ctx context.Context, j Job) error {
+				found <- j.Loaded
+				return d.Update(ctx, func(tx *db.Tx) error { _, err := Done(tx, j); return err })
+			},
+		}
+		p.begin(t.Context()) // and nobody looks: a job starts at once or not at all
+		promise := func(subject string) error {
+			return d.Update(t.Context(), func(tx *db.Tx) error {
+				if _, err := tx.Exec("INSERT INTO throttle (environment_id, subject, tries, ends_at) VALUES ('env', $1, 1, 1)", subject); err != nil {
+					return err
+				}
+				return Enqueue(tx, "env", Resolve, subject)
+			})
+		}
+		require.ErrorIs(t, promise("wrong"), wrong)
+		require.Zero(t, waiting(t, d))
+		require.NoError(t, promise("right")) // its worker is free again
+		require.Equal(t, 1, <-found)
+		p.running.Wait()
+		require.Zero(t, waiting(t, d))
+	})
+}
+
+// TestAClaimedJobIsLoadedBeforeItIsHandled, is tried again where that fails, and is
+// over where what it is about is gone.
+func TestAClaimedJobIsLoadedBeforeItIsHandled(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB, c *clock) {
+		enqueue(t, d, 3)
+		found := make(chan any, 3)
+		p := &Pool{
+			DB: d, Kind: Resolve, Size: 3, Log: slog.New(slog.DiscardHandler),
+			Load: func(_ *db.Tx, j Job) (any, error) {
+				switch {
+				case j.Subject == "0":
+					return nil, db.ErrNone
+				case j.Subject == "1" && j.Tries == 1:
+					c.ahead.Add(int64(4 * time.Second)) // let the pause pass, but no lease
+					return nil, errors.New("not today")
+				}
+				return "what " + j.Subject + " needs", nil
+			},
+			Handle: func(ctx context.Context, j Job) error {
+				found <- j.Loaded
+				return d.Update(ctx, func(tx *db.Tx) error { _, err := Done(tx, j); return err })
+			},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
+		go func() { p.Run(ctx, context.Background()); close(stopped) }()
+		require.ElementsMatch(t, []any{"what 1 needs", "what 2 needs"}, []any{<-found, <-found})
+		require.Eventually(t, func() bool { return waiting(t, d) == 0 }, 10*time.Second, time.Millisecond)
+		cancel()
+		<-stopped
+		require.Empty(t, found)
+	})
+}
+
+func countOf(tx *db.Tx, subject string) (int, error) {
+	return db.One[int](tx, "SELECT count(*) FROM throttle WHERE subject = $1", subject)
+}
+
+func waiting(t *testing.T, d *db.DB) (n int) {
+	t.Helper()
+	require.NoError(t, d.View(t.Context(), func(tx *db.Tx) (err error) { n, err = Waiting(tx, Resolve); return err }))
+	return n
+}
+
 func TestAPanicIsTheJobsAloneAndItIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, d *db.DB, c *clock) {

@@ -56,21 +56,26 @@ type Pool struct {
 // Run works until ctx ends, then waits for the jobs under way. When hard ends
 // too it interrupts them; their leases run out and another worker does them.
 func (p *Pool) Run(ctx, hard context.Context) {
-	p.holder, p.hard = secret.NewToken()[:16], hard
-	p.free = make(chan struct{}, p.Size)
-	for range p.Size {
-		p.free <- struct{}{}
-	}
-	p.underWay = map[id.Job]Job{}
+	p.begin(hard)
 	stopRenewing := p.renewing()
 	defer stopRenewing() // after the last job: also a slow one keeps its lease
-	p.DB.Attach(topic(p.Kind), p)
 	p.look(ctx)
 	p.DB.Attach(topic(p.Kind), nil)
 	p.mu.Lock()
 	p.stopped = true
 	p.mu.Unlock()
 	p.running.Wait()
+}
+
+// begin makes the workers known to those who promise jobs.
+func (p *Pool) begin(hard context.Context) {
+	p.holder, p.hard = secret.NewToken()[:16], hard
+	p.free = make(chan struct{}, p.Size)
+	for range p.Size {
+		p.free <- struct{}{}
+	}
+	p.underWay = map[id.Job]Job{}
+	p.DB.Attach(topic(p.Kind), p)
 }
 
 // look claims what is due as long as workers are free.

@@ -329,12 +329,18 @@ func (e *sqliteEngine) prepared(query string) (*sql.Stmt, error) {
 	return s, err
 }
 
-var boundLimit = regexp.MustCompile(`LIMIT (\$\d+)`)
+var (
+	boundLimit   = regexp.MustCompile(`LIMIT (\$\d+)`)
+	boundPattern = regexp.MustCompile(`LIKE (\$\d+)`)
+)
 
-// keptPlan is a statement that SQLite compiles once. Where it can see the number
-// bound to LIMIT, it compiles the statement again for each; a sum it does not see
-// through.
-func keptPlan(query string) string { return boundLimit.ReplaceAllString(query, "LIMIT $1 + 0") }
+// keptPlan is a statement that SQLite compiles once. Where it can see what is bound
+// to LIMIT or LIKE, it compiles the statement again for each; an expression it does
+// not see through.
+func keptPlan(query string) string {
+	query = boundLimit.ReplaceAllString(query, "LIMIT $1 + 0")
+	return boundPattern.ReplaceAllString(query, "LIKE ($1 || '')")
+}
 
 func code(err error) int {
 	var s *sqlite.Error

@@ -41,10 +41,8 @@ func Enqueue(tx *db.Tx, env id.Environment, kind Kind, subject string) error {
 	if p, ok := tx.Attached(topic(kind)).(*Pool); ok && p.AtOnce && p.reserve() {
 		j.Tries, j.holder = 1, p.holder
 		leasedUntil = tx.Now().Add(Lease).UnixMicro()
+		tx.AtLast(func() error { return p.load(tx, &j) }) // what is done after this counts too
 		tx.OnEnd(func(committed bool) { p.handOver(j, committed) })
-		if err := p.load(tx, &j); err != nil {
-			return err
-		}
 	} else {
 		tx.Notify(topic(kind))
 	}

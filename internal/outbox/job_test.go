@@ -220,8 +220,8 @@ func TestAJobIsHandedOverOnlyAfterItsCommit(t *testing.T) {
 	})
 }
 
-// TestAJobThatStartsAtOnceIsLoadedByItsPromise: it sees what only that transaction
-// sees, and where it cannot be loaded nothing is promised.
+// TestAJobThatStartsAtOnceIsLoadedByItsPromise: it sees all that this transaction
+// does, and where it cannot be loaded nothing is promised.
 func TestAJobThatStartsAtOnceIsLoadedByItsPromise(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, d *db.DB, _ *clock) {
@@ -243,10 +243,11 @@ func TestAJobThatStartsAtOnceIsLoadedByItsPromise(t *testing.T) {
 		p.begin(t.Context()) // and nobody looks: a job starts at once or not at all
 		promise := func(subject string) error {
 			return d.Update(t.Context(), func(tx *db.Tx) error {
-				if _, err := tx.Exec("INSERT INTO throttle (environment_id, subject, tries, ends_at) VALUES ('env', $1, 1, 1)", subject); err != nil {
+				if err := Enqueue(tx, "env", Resolve, subject); err != nil {
 					return err
 				}
-				return Enqueue(tx, "env", Resolve, subject)
+				_, err := tx.Exec("INSERT INTO throttle (environment_id, subject, tries, ends_at) VALUES ('env', $1, 1, 1)", subject)
+				return err
 			})
 		}
 		require.ErrorIs(t, promise("wrong"), wrong)

@@ -37,7 +37,7 @@ type Pool struct {
 	// not for what follows from an asking: it costs more for a known address.
 	AtOnce bool
 	// Load reads what the job needs, if it is set; Handle finds it in Job.Loaded.
-	// A job that starts at once is loaded within the transaction that promised it.
+	// A job that starts at once is loaded at the end of the transaction that promised it.
 	// If what it is about is gone (db.ErrNone or fault.NotFound), so is the job.
 	Load func(tx *db.Tx, j Job) (any, error)
 	// Handle does the job and calls Done or Postpone in its own transaction.

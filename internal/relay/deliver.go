@@ -14,13 +14,11 @@ func (c *conn) deliver(l letter) (reply, *failure) {
 		return reply{}, f
 	}
 	c.dirty = true
-	if f := c.envelope(l); f != nil {
-		return reply{}, f
+	begin := c.beginStepwise
+	if c.offers("PIPELINING") {
+		begin = c.beginAtOnce
 	}
-	r, err := c.command("DATA")
-	if f := expect(StageData, 3, r, err); f != nil {
-		// After an odd answer nobody knows whether the server waits for a message.
-		c.broken = c.broken || !f.refused
+	if f := begin(c.opening(l)); f != nil {
 		return reply{}, f
 	}
 	return c.message(l)
@@ -39,43 +37,62 @@ func (c *conn) reset() *failure {
 	return nil
 }
 
-// envelope says MAIL and RCPT, in one go where the server allows it (RFC 2920).
-// DATA waits for their answers: nothing is sent for a recipient that was refused.
-func (c *conn) envelope(l letter) *failure {
-	mail, rcpt := c.mailLine(l), "RCPT TO:<"+l.to+">"
-	if !c.offers("PIPELINING") {
-		r, err := c.command(mail)
-		if f := expect(StageMail, 2, r, err); f != nil {
+// step is a command that opens a message, with the class of the reply it wants.
+type step struct {
+	stage, line string
+	class       int
+}
+
+func (c *conn) opening(l letter) []step {
+	return []step{{StageMail, c.mailLine(l), 2}, {StageRcpt, "RCPT TO:<" + l.to + ">", 2}, {StageData, "DATA", 3}}
+}
+
+// judge is expect for a step. After an odd answer to DATA nobody knows whether the
+// server waits for a message.
+func (c *conn) judge(s step, r reply, err error) *failure {
+	f := expect(s.stage, s.class, r, err)
+	c.broken = c.broken || f != nil && s.stage == StageData && !f.refused
+	return f
+}
+
+func (c *conn) beginStepwise(steps []step) *failure {
+	for _, s := range steps {
+		r, err := c.command(s.line)
+		if f := c.judge(s, r, err); f != nil {
 			return f
 		}
-		r, err = c.command(rcpt)
-		return expect(StageRcpt, 2, r, err)
 	}
-	c.talk.client(mail)
-	c.talk.client(rcpt)
-	var first, second reply
+	return nil
+}
+
+// beginAtOnce says all steps in one go and then reads the replies (RFC 2920): a
+// round trip instead of three. The first that fails is the answer. A server that
+// would have a message all the same, of which nobody wants the recipient, gets none:
+// the connection ends.
+func (c *conn) beginAtOnce(steps []step) *failure {
+	var lines strings.Builder
+	for _, s := range steps {
+		c.talk.client(s.line)
+		lines.WriteString(s.line + "\r\n")
+	}
+	err := c.within(c.options.CommandTimeout, func() error { return c.send(lines.String()) })
 	var failed *failure
-	err := c.within(c.options.CommandTimeout, func() error {
-		if err := c.send(mail + "\r\n" + rcpt + "\r\n"); err != nil {
-			return err
+	for _, s := range steps {
+		var r reply
+		if err == nil {
+			err = c.within(c.options.CommandTimeout, func() (err error) { r, err = c.read(); return err })
 		}
-		var err error
-		if first, err = c.read(); err != nil {
-			return err
+		f := c.judge(s, r, err)
+		if failed == nil {
+			failed = f
 		}
-		failed = expect(StageMail, 2, first, nil)
-		second, err = c.read()
-		return err
-	})
-	switch {
-	case failed != nil:
-		c.broken = c.broken || err != nil
-		return failed
-	case first.code == 0 || first.class() != 2:
-		return expect(StageMail, 2, first, err)
-	default:
-		return expect(StageRcpt, 2, second, err)
+		if err != nil {
+			c.broken = true
+			break
+		}
+		c.broken = c.broken || failed != nil && f == nil && s.stage == StageData
 	}
+	return failed
 }
 
 func (c *conn) mailLine(l letter) string {

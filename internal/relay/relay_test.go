@@ -112,9 +112,10 @@ func TestAnswersAndWhatTheyMean(t *testing.T) {
 		"8-bit after it":      {answers: map[string]string{".": "452 4.3.1 disque satur\xe9"}, stage: "data", code: 452, enhanced: "4.3.1", outcome: relay.Temporary, reply: "452 4.3.1 disque satur\uFFFD"},
 		"odd answer after it": {answers: map[string]string{".": "354 more"}, stage: "data", code: 354, outcome: relay.Unknown, reply: "354 more"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		meaning := func(t *testing.T, offers []string) {
+			t.Helper()
 			t.Parallel()
-			act := polite(c.answers, c.offers...)
+			act := polite(c.answers, offers...)
 			if name == "hello refused" {
 				act = func(k *talker) {
 					k.say("220 hi")
@@ -141,8 +142,52 @@ func TestAnswersAndWhatTheyMean(t *testing.T) {
 			require.Equal(t, c.reply, a.Reply, name)
 			require.Equal(t, int32(1), s.conns.Load(), name)
 			secretless(t, a)
-		})
+		}
+		t.Run(name, func(t *testing.T) { meaning(t, c.offers) })
+		t.Run(name+", all said at once", func(t *testing.T) { meaning(t, append([]string{"PIPELINING"}, c.offers...)) })
 	}
+}
+
+// TestAMessageIsOpenedInOneRoundTrip where the server allows it: this one answers
+// nothing before it has heard all.
+func TestAMessageIsOpenedInOneRoundTrip(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, func(k *talker) {
+		k.hello("PIPELINING")
+		for range 2 {
+			k.hear()
+			k.hear()
+			k.hear()
+			k.say("250 2.1.0 sender", "250 2.1.5 recipient", "354 go on")
+			k.message()
+			k.say("250 2.0.0 queued")
+		}
+		k.stall()
+	})
+	r := newRelay(t, relay.Options{Servers: []relay.Server{at(s.addr, relay.None)}, CommandTimeout: 5 * time.Second})
+	for range 2 {
+		require.Equal(t, relay.Accepted, r.Send(t.Context(), envelope, []byte(letter))[0].Outcome)
+	}
+	require.Equal(t, int32(1), s.conns.Load())
+}
+
+// TestWhoRefusedTheRecipientGetsNoMessage, also if it asks for one.
+func TestWhoRefusedTheRecipientGetsNoMessage(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, func(k *talker) {
+		refuse := map[string]string{"RCPT": "550 5.1.1 unknown"}
+		if k.number > 1 {
+			refuse = nil
+		}
+		polite(refuse, "PIPELINING")(k)
+	})
+	r := newRelay(t, relay.Options{Servers: []relay.Server{at(s.addr, relay.None)}})
+	a := r.Send(t.Context(), envelope, []byte(letter))[0]
+	require.Equal(t, relay.Permanent, a.Outcome)
+	require.Equal(t, "550 5.1.1 unknown", a.Reply)
+	require.Equal(t, "DATA", s.lines()[len(s.lines())-1], "and nothing after it")
+	require.Equal(t, relay.Accepted, r.Send(t.Context(), envelope, []byte(letter))[0].Outcome)
+	require.Equal(t, int32(2), s.conns.Load(), "the connection of which nobody knew what it waits for was ended")
 }
 
 func TestHostileServersCostBoundedTimeAndMemory(t *testing.T) {

@@ -63,7 +63,9 @@ type letter struct {
 	earlier []outbox.Attempt // oldest first
 }
 
-// Send is the job that sends one message. It finds it loaded (see Load).
+// Send is the job that sends one message. It finds it loaded (see Load). While the
+// promise of a mail is being committed it is rendered and a server is asked to take
+// it; the mail itself leaves after the commit.
 func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 	l := j.Loaded.(letter) //nolint:forcetypeassert // the pool that calls this has Load
 	if l.message.MessageID == "" {
@@ -87,11 +89,19 @@ func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 	if err != nil {
 		return fmt.Errorf("message %s: %w", l.message.ID, err)
 	}
-	attempts, wait := turn.Send(ctx, envelope, raw)
+	talking, hangUp := context.WithCancel(ctx)
+	defer hangUp()
+	envelope.MayGo = func() bool {
+		if !j.Committed() {
+			hangUp()
+		}
+		return j.Committed()
+	}
+	attempts, wait := turn.Send(talking, envelope, raw)
 	if len(attempts) == 0 {
 		return d.hold(ctx, j, l, wait)
 	}
-	if d.Observe != nil {
+	if d.Observe != nil && j.Committed() {
 		for _, a := range attempts {
 			d.Observe(mail.Kind(l.message.Kind), a)
 		}

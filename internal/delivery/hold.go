@@ -12,6 +12,9 @@ import (
 // no attempt to write down; but where a server or the recipient's domain keeps
 // it waiting, it is deferred, and whoever looks sees until when.
 func (d *Delivery) hold(ctx context.Context, j outbox.Job, l letter, w relay.Wait) error {
+	if !j.Committed() {
+		return nil
+	}
 	if ctx.Err() != nil {
 		return ctx.Err() // the lease runs out, and somebody else does it
 	}

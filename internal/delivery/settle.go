@@ -141,6 +141,9 @@ func (d *Delivery) tooOld(l letter) bool { return d.DB.Now().Sub(l.message.MadeA
 // Where the lease was lost, somebody else has the last word on the message: the
 // attempts are kept, the state is left alone.
 func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts []relay.Attempt, v verdict) error {
+	if !j.Committed() {
+		return nil
+	}
 	records := make([]outbox.Attempt, 0, len(attempts))
 	var answers []alarm.Answer
 	for _, a := range attempts {

@@ -30,19 +30,35 @@ type Job struct {
 	Tries       int            `db:"tries"` // this one included
 	Loaded      any            // what Pool.Load gave
 	holder      string
+	promise     *promise // of a job that starts at once
+}
+
+// promise is what becomes of the transaction that promises a job.
+type promise struct {
+	settled chan struct{}
+	kept    bool
+}
+
+// Committed waits until a job that starts at once is promised for good. It tells
+// false if the transaction came to nothing: then there is no such job.
+func (j Job) Committed() bool {
+	if j.promise == nil {
+		return true
+	}
+	<-j.promise.settled
+	return j.promise.kept
 }
 
 // Enqueue promises work, due now. If the pool takes jobs at once and a worker of
-// this process is free, the job is leased to it and handed over after the commit;
-// that spares the commit of a claim. Otherwise whoever looks next claims it.
+// this process is free, the job is leased to it and starts with the commit; that
+// spares the commit of a claim. Otherwise whoever looks next claims it.
 func Enqueue(tx *db.Tx, env id.Environment, kind Kind, subject string) error {
 	j := Job{Environment: env, ID: id.New[id.Job](), Subject: subject}
 	leasedUntil := int64(0)
 	if p, ok := tx.Attached(topic(kind)).(*Pool); ok && p.AtOnce && p.reserve() {
 		j.Tries, j.holder = 1, p.holder
 		leasedUntil = tx.Now().Add(Lease).UnixMicro()
-		tx.AtLast(func() error { return p.load(tx, &j) }) // what is done after this counts too
-		tx.OnEnd(func(committed bool) { p.handOver(j, committed) })
+		p.startWith(tx, j)
 	} else {
 		tx.Notify(topic(kind))
 	}

@@ -175,6 +175,9 @@ func TestAJobIsHandedOverOnlyAfterItsCommit(t *testing.T) {
 	eachEngine(t, func(t *testing.T, d *db.DB, _ *clock) {
 		done := make(chan string, 10)
 		p := &Pool{DB: d, Kind: Resolve, Size: 1, AtOnce: true, Log: slog.New(slog.DiscardHandler), Handle: func(ctx context.Context, j Job) error {
+			if !j.Committed() {
+				return nil
+			}
 			return d.Update(ctx, func(tx *db.Tx) error {
 				ended, err := Done(tx, j)
 				if ended {
@@ -237,6 +240,9 @@ func TestAJobThatStartsAtOnceIsLoadedByItsPromise(t *testing.T) {
 			},
 			Handle: func(ctx context.Context, j Job) error {
 				found <- j.Loaded
+				if !j.Committed() {
+					return errors.New("it was never promised")
+				}
 				return d.Update(ctx, func(tx *db.Tx) error { _, err := Done(tx, j); return err })
 			},
 		}

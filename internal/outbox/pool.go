@@ -32,9 +32,11 @@ type Pool struct {
 	Kind Kind
 	Size int // jobs at a time
 	Log  *slog.Logger
-	// AtOnce: a job starts with the commit that promised it. That is quicker, but
+	// AtOnce: a job starts with the commit that promises it. That is quicker, but
 	// whoever waits for the answer to that commit may feel what the job costs. So
 	// not for what follows from an asking: it costs more for a known address.
+	// Handle then begins while the commit is under way, and asks Job.Committed
+	// before it does anything that others see.
 	AtOnce bool
 	// Load reads what the job needs, if it is set; Handle finds it in Job.Loaded.
 	// A job that starts at once is loaded at the end of the transaction that promised it.
@@ -118,13 +120,26 @@ func (p *Pool) reserve() bool {
 	}
 }
 
-// handOver gives a job that was leased when it was enqueued to its worker.
-func (p *Pool) handOver(j Job, committed bool) {
-	if committed {
+// startWith lets a reserved worker do a job that a transaction promises. It is
+// loaded at the end of that, so that what is done after the promise counts too.
+func (p *Pool) startWith(tx *db.Tx, j Job) {
+	j.promise = &promise{settled: make(chan struct{})}
+	started := false
+	tx.AtLast(func() error {
+		if err := p.load(tx, &j); err != nil {
+			return err
+		}
+		started = true
 		p.start(j)
-	} else {
-		p.free <- struct{}{}
-	}
+		return nil
+	})
+	tx.OnEnd(func(committed bool) {
+		j.promise.kept = committed
+		close(j.promise.settled)
+		if !started {
+			p.free <- struct{}{}
+		}
+	})
 }
 
 // load reads what a job needs.
@@ -206,7 +221,7 @@ func (p *Pool) handle(ctx context.Context, j Job) (err error) {
 
 func (p *Pool) work(ctx context.Context, j Job) {
 	err := p.handle(ctx, j)
-	if err == nil || ctx.Err() != nil { // interrupted: its lease will run out
+	if err == nil || ctx.Err() != nil || !j.Committed() { // interrupted: its lease will run out
 		return
 	}
 	p.Log.Error("job", "kind", p.Kind, "job", j.ID, "try", j.Tries, "error", err)

@@ -50,6 +50,7 @@ var (
 	errNoAuth    = errors.New("the server offers no way to sign in that we know")
 	errNoUTF8    = errors.New("the server takes no addresses with letters outside ASCII")
 	errUntimely  = errors.New("the server's reply does not fit the command")
+	errWithdrawn = errors.New("the message was withdrawn")
 	errClearText = errors.New("the password is not sent over an unencrypted connection")
 )
 

@@ -21,6 +21,10 @@ func (c *conn) deliver(l letter) (reply, *failure) {
 	if f := begin(c.opening(l)); f != nil {
 		return reply{}, f
 	}
+	if l.mayGo != nil && !l.mayGo() {
+		c.broken = true // it waits for a message
+		return reply{}, &failure{stage: StageData, err: errWithdrawn}
+	}
 	return c.message(l)
 }
 

@@ -21,13 +21,14 @@ type letter struct {
 	eightBit bool   // the message has octets above 127
 	size     int    // of the message, in octets
 	data     []byte // dot-stuffed, with the end of data
+	mayGo    func() bool
 }
 
 // prepare refuses what no server must see. It is the last gate against a second
 // command or a second message hidden in an address or a text; the stage in its
 // answer says which part is wrong.
 func prepare(e Envelope, raw []byte) (letter, string, error) {
-	var l letter
+	l := letter{mayGo: e.MayGo}
 	var err error
 	if e.From != "" {
 		if l.from, err = reversePath(e.From); err != nil {

@@ -67,7 +67,12 @@ const (
 
 // Envelope is where a message comes from and goes to. An empty From is the null
 // reverse-path of RFC 5321 section 4.5.5.
-type Envelope struct{ From, To string }
+type Envelope struct {
+	From, To string
+	// MayGo, if it is set, is asked when a server has agreed to take the message, and
+	// before anything of it is sent. If it says no, nothing is.
+	MayGo func() bool
+}
 
 // Attempt is one server's part in a Send.
 type Attempt struct {

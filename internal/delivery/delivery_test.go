@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"errors"
 	"net/url"
 	"regexp"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/notice"
 	"github.com/sparekey/sparekey/internal/testkit"
 )
 
@@ -346,4 +348,23 @@ func TestAServerWithoutANameSends(t *testing.T) {
 			require.Contains(t, linkIn(s.mails()[0]), public+"/acme/reset-password/")
 		})
 	}
+}
+
+// TestAMailWhosePromiseComesToNothingIsNotSent, though it was made ready while its
+// promise was being committed.
+func TestAMailWhosePromiseComesToNothingIsNotSent(t *testing.T) {
+	eachDB(t, func(t *testing.T, w *testkit.World, servers []*mailServer) {
+		undone := errors.New("undone")
+		for range 20 {
+			require.ErrorIs(t, w.App.DB.Update(w.Ctx(), func(tx *db.Tx) error {
+				err := notice.NewSignIn(tx, w.Acme.ID, notice.To{User: w.Jane.ID, Name: "Jane Doe", Email: "jane@acme.example"}, access.Actor{})
+				tx.AtLast(func() error { return undone })
+				return err
+			}), undone)
+		}
+		askForJane(w)
+		until(w, "sent", 1)
+		require.Len(t, servers[0].mails(), 1)
+		require.Equal(t, 1, count(w, "SELECT count(*) FROM attempts"))
+	}, "plain")
 }

@@ -229,6 +229,7 @@ func TestAJobThatStartsAtOnceIsLoadedByItsPromise(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, d *db.DB, _ *clock) {
 		found := make(chan any, 1)
+		var undone atomic.Int32
 		wrong := errors.New("not today")
 		p := &Pool{
 			DB: d, Kind: Resolve, Size: 1, AtOnce: true, Log: slog.New(slog.DiscardHandler),
@@ -241,6 +242,7 @@ func TestAJobThatStartsAtOnceIsLoadedByItsPromise(t *testing.T) {
 			Handle: func(ctx context.Context, j Job) error {
 				found <- j.Loaded
 				if !j.Committed() {
+					undone.Add(1)
 					return errors.New("it was never promised")
 				}
 				return d.Update(ctx, func(tx *db.Tx) error { _, err := Done(tx, j); return err })
@@ -262,6 +264,20 @@ func TestAJobThatStartsAtOnceIsLoadedByItsPromise(t *testing.T) {
 		require.Equal(t, 1, <-found)
 		p.running.Wait()
 		require.Zero(t, waiting(t, d))
+		require.Zero(t, undone.Load())
+
+		// It begins before the commit, and hears of one that comes to nothing.
+		require.ErrorIs(t, d.Update(t.Context(), func(tx *db.Tx) error {
+			require.NoError(t, Enqueue(tx, "env", Resolve, "undone"))
+			tx.AtLast(func() error { return wrong })
+			return nil
+		}), wrong)
+		require.Equal(t, 0, <-found)
+		p.running.Wait()
+		require.EqualValues(t, 1, undone.Load())
+		require.NoError(t, promise("another"))
+		require.Equal(t, 1, <-found)
+		p.running.Wait()
 	})
 }
 
@@ -297,6 +313,43 @@ func TestAClaimedJobIsLoadedBeforeItIsHandled(t *testing.T) {
 		cancel()
 		<-stopped
 		require.Empty(t, found)
+	})
+}
+
+// TestAJobUnderWayIsNotStartedTwice though its lease ran out, because for a while
+// the database took no renewal.
+func TestAJobUnderWayIsNotStartedTwice(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB, c *clock) {
+		enqueue(t, d, 1)
+		started, release := make(chan int, 10), make(chan struct{})
+		p := &Pool{DB: d, Kind: Resolve, Size: 2, Log: slog.New(slog.DiscardHandler), Handle: func(ctx context.Context, j Job) error {
+			started <- j.Tries
+			<-release
+			return d.Update(ctx, func(tx *db.Tx) error {
+				done, err := Done(tx, j)
+				require.True(t, done, "it is still this worker's")
+				return err
+			})
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
+		go func() { p.Run(ctx, context.Background()); close(stopped) }()
+		require.Equal(t, 1, <-started)
+		c.ahead.Add(int64(Lease + time.Second))
+		require.Eventually(t, func() bool { // renewed, or claimed once more
+			var until time.Time
+			require.NoError(t, d.View(t.Context(), func(tx *db.Tx) (err error) {
+				until, err = db.One[time.Time](tx, "SELECT leased_until FROM jobs")
+				return err
+			}))
+			return until.After(d.Now())
+		}, 20*time.Second, time.Millisecond)
+		close(release)
+		require.Eventually(t, func() bool { return waiting(t, d) == 0 }, 10*time.Second, time.Millisecond)
+		cancel()
+		<-stopped
+		require.Empty(t, started)
 	})
 }
 

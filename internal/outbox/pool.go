@@ -96,6 +96,11 @@ func (p *Pool) look(ctx context.Context) {
 			p.free <- struct{}{}
 		}
 		for _, j := range jobs {
+			if p.isUnderWay(j) {
+				// Its lease could not be renewed for a while, and now was.
+				p.free <- struct{}{}
+				continue
+			}
 			p.start(j)
 		}
 		if len(jobs) == slots {
@@ -172,6 +177,13 @@ func (p *Pool) jobsUnderWay() []Job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Collect(maps.Values(p.underWay))
+}
+
+func (p *Pool) isUnderWay(j Job) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.underWay[j.ID]
+	return ok
 }
 
 func takeAll(free chan struct{}) int {

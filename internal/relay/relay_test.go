@@ -190,6 +190,28 @@ func TestWhoRefusedTheRecipientGetsNoMessage(t *testing.T) {
 	require.Equal(t, int32(2), s.conns.Load(), "the connection of which nobody knew what it waits for was ended")
 }
 
+// TestAWithdrawnMessageIsNotSent, though the server has agreed to take it.
+func TestAWithdrawnMessageIsNotSent(t *testing.T) {
+	t.Parallel()
+	for _, offers := range [][]string{nil, {"PIPELINING"}} {
+		s := newScript(t, polite(nil, offers...))
+		other := newScript(t, polite(nil))
+		r := newRelay(t, relay.Options{Servers: []relay.Server{at(s.addr, relay.None), at(other.addr, relay.None)}})
+		ctx, cancel := context.WithCancel(t.Context())
+		withdrawn := envelope
+		withdrawn.MayGo = func() bool { cancel(); return false }
+		attempts := r.Send(ctx, withdrawn, []byte(letter))
+		require.Len(t, attempts, 1, "no other server is asked")
+		require.Equal(t, relay.Temporary, attempts[0].Outcome)
+		require.Equal(t, "DATA", s.lines()[len(s.lines())-1], "and nothing after it")
+
+		going := envelope
+		going.MayGo = func() bool { return true }
+		require.Equal(t, relay.Accepted, r.Send(t.Context(), going, []byte(letter))[0].Outcome)
+		require.Equal(t, int32(2), s.conns.Load(), "the connection that waits for a message was ended")
+	}
+}
+
 func TestHostileServersCostBoundedTimeAndMemory(t *testing.T) {
 	t.Parallel()
 	flood := func(k *talker, text string) {

@@ -95,6 +95,7 @@ func linkScenes() []scene {
 		dead("expired-admin", LinkNotUsable{Reason: LinkExpired, At: ago(3 * day), MadeByAdmin: true}, "administrator", "on Saturday at"),
 		dead("expired-plain", LinkNotUsable{Reason: LinkExpired}, "I forgot my password"),
 		dead("expired-invitation", LinkNotUsable{Reason: LinkExpired, At: ago(9 * day), Invitation: true}, "Ask the person who invited you"),
+		dead("used-invitation", LinkNotUsable{Reason: LinkUsed, At: ago(13 * time.Minute), Invitation: true}, "already used", "It signs out whoever used this link."),
 		dead("used", LinkNotUsable{Reason: LinkUsed, At: ago(13 * time.Minute), Device: "Firefox on Windows"}, "already used", "With it, or with another link of the same request, a new password was set today at 10:40 UTC, from Firefox on Windows. A link works once."),
 		dead("cancelled", LinkNotUsable{Reason: LinkCancelled, At: ago(time.Hour), Cause: "An administrator cancelled it."}, "cancelled", "An administrator cancelled it."),
 	}

@@ -69,18 +69,27 @@ func Enqueue(tx *db.Tx, env id.Environment, kind Kind, subject string) error {
 
 func topic(kind Kind) string { return "jobs:" + string(kind) }
 
-// claim takes up to n jobs that are due and that nobody holds.
+// claim takes up to n jobs that are due and that nobody holds, except some.
 //
 // The condition on the lease stands in the outer WHERE too. On PostgreSQL two
 // claimers may both find a row in the sub-select; the second then waits for the
 // row, and only the outer condition makes it look again.
-func claim(tx *db.Tx, kind Kind, holder string, n int, lease time.Duration) ([]Job, error) {
+func claim(tx *db.Tx, kind Kind, holder string, n int, lease time.Duration, except []Job) ([]Job, error) {
+	args, others := []any{tx.Now().Add(lease), holder, tx.Now(), kind, n}, ""
+	if len(except) > 0 {
+		ids := make([]id.Job, len(except))
+		for i, j := range except {
+			ids[i] = j.ID
+		}
+		var in string
+		in, args = db.Among(args, ids)
+		others = " AND id NOT IN (" + in + ")"
+	}
 	jobs, err := db.All[Job](tx, `UPDATE jobs SET leased_until = $1, lease_holder = $2, tries = tries + 1
 		WHERE leased_until <= $3 AND due_at <= $3 AND (environment_id, id) IN (
-			SELECT environment_id, id FROM jobs WHERE kind = $4 AND due_at <= $3 AND leased_until <= $3
+			SELECT environment_id, id FROM jobs WHERE kind = $4 AND due_at <= $3 AND leased_until <= $3`+others+`
 			ORDER BY due_at LIMIT $5)
-		RETURNING environment_id, id, subject, tries`,
-		tx.Now().Add(lease), holder, tx.Now(), kind, n)
+		RETURNING environment_id, id, subject, tries`, args...)
 	for i := range jobs {
 		jobs[i].holder = holder
 	}

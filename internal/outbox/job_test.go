@@ -45,7 +45,7 @@ func claimAs(t *testing.T, d *db.DB, holder string, n int) []Job {
 	t.Helper()
 	var jobs []Job
 	require.NoError(t, d.Update(context.Background(), func(tx *db.Tx) (err error) {
-		jobs, err = claim(tx, Resolve, holder, n, Lease)
+		jobs, err = claim(tx, Resolve, holder, n, Lease, nil)
 		return err
 	}))
 	return jobs

@@ -96,11 +96,6 @@ func (p *Pool) look(ctx context.Context) {
 			p.free <- struct{}{}
 		}
 		for _, j := range jobs {
-			if p.isUnderWay(j) {
-				// Its lease could not be renewed for a while, and now was.
-				p.free <- struct{}{}
-				continue
-			}
 			p.start(j)
 		}
 		if len(jobs) == slots {
@@ -179,13 +174,6 @@ func (p *Pool) jobsUnderWay() []Job {
 	return slices.Collect(maps.Values(p.underWay))
 }
 
-func (p *Pool) isUnderWay(j Job) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, ok := p.underWay[j.ID]
-	return ok
-}
-
 func takeAll(free chan struct{}) int {
 	for n := 0; ; n++ {
 		select {
@@ -196,10 +184,12 @@ func takeAll(free chan struct{}) int {
 	}
 }
 
+// claim leaves out what is under way here: a lease that could not be renewed for a
+// while is no reason to do it twice.
 func (p *Pool) claim(ctx context.Context, n int) []Job {
 	var jobs []Job
 	err := p.DB.Update(ctx, func(tx *db.Tx) (err error) {
-		jobs, err = claim(tx, p.Kind, p.holder, n, Lease)
+		jobs, err = claim(tx, p.Kind, p.holder, n, Lease, p.jobsUnderWay())
 		return err
 	})
 	if err != nil && ctx.Err() == nil {

@@ -185,9 +185,11 @@ func TestWhoRefusedTheRecipientGetsNoMessage(t *testing.T) {
 	a := r.Send(t.Context(), envelope, []byte(letter))[0]
 	require.Equal(t, relay.Permanent, a.Outcome)
 	require.Equal(t, "550 5.1.1 unknown", a.Reply)
-	require.Equal(t, "DATA", s.lines()[len(s.lines())-1], "and nothing after it")
+	first := len(s.lines())
+	require.Equal(t, "DATA", s.lines()[first-1], "and nothing after it")
 	require.Equal(t, relay.Accepted, r.Send(t.Context(), envelope, []byte(letter))[0].Outcome)
-	require.Equal(t, int32(2), s.conns.Load(), "the connection of which nobody knew what it waits for was ended")
+	require.Contains(t, s.lines()[first], "EHLO", "what waits for a message is not spoken to again")
+	require.Equal(t, int32(2), s.conns.Load())
 }
 
 // TestAWithdrawnMessageIsNotSent, though the server has agreed to take it.

@@ -58,10 +58,11 @@ func moreThreads() {
 	}
 }
 
-// memoryGoal is where collecting garbage begins in earnest. A hash takes 19 MiB
-// for some milliseconds; without a goal, what finished hashes leave behind
-// would pile up to as much again as everything in use.
-const memoryGoal = 96 << 20
+// memoryGoal is where collecting garbage begins in earnest. The memory of hashes,
+// 19 MiB for each of the few at once, counts as in use, and without a goal as
+// much again could pile up before it is collected. It leaves room for four:
+// with less, what hashes keep for the next is collected and faulted in anew.
+const memoryGoal = 112 << 20
 
 // boundMemory sets the goal. Whoever sets GOMEMLIMIT has decided.
 func boundMemory() {

@@ -77,9 +77,6 @@ type digest struct {
 	signer    []byte // Firebase only
 }
 
-// matches compares in constant time for digests of one shape.
-func (d *digest) matches(plain []byte) bool { return formats[d.alg].matches(d, plain) }
-
 func (d *digest) shape() string { return shapeOf(d.alg, d.cost) }
 
 func shapeOf(alg string, c costs) string {
@@ -146,21 +143,20 @@ func (d *digest) encode() string {
 	}
 }
 
-func argonSum(d *digest, plain []byte, size int) []byte {
-	//nolint:gosec // parse and NewHasher keep all of them small
-	m, t, p, n := uint32(d.cost[0]), uint32(d.cost[1]), uint8(d.cost[2]), uint32(size)
+// matchArgon2 is for imported digests; those of today's cost are the Hasher's.
+func matchArgon2(d *digest, plain []byte) bool {
+	//nolint:gosec // parse keeps all of them small
+	m, t, p, n := uint32(d.cost[0]), uint32(d.cost[1]), uint8(d.cost[2]), uint32(len(d.sum))
+	var sum []byte
 	switch d.alg {
 	case argon2i:
-		return argon2.Key(plain, d.salt, t, m, p, n)
+		sum = argon2.Key(plain, d.salt, t, m, p, n)
 	case argon2d:
-		return imported.DKey(plain, d.salt, t, m, uint32(p), n)
+		sum = imported.DKey(plain, d.salt, t, m, uint32(p), n)
 	default:
-		return argon2.IDKey(plain, d.salt, t, m, p, n)
+		sum = argon2.IDKey(plain, d.salt, t, m, p, n)
 	}
-}
-
-func matchArgon2(d *digest, plain []byte) bool {
-	return equal(argonSum(d, plain, len(d.sum)), d.sum)
+	return equal(sum, d.sum)
 }
 
 const (

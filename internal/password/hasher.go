@@ -5,14 +5,16 @@ import (
 	"crypto/rand"
 	"runtime"
 	"time"
+
+	"github.com/minio/argon2"
 )
 
 // Options sets the pool and the cost of new hashes. Zero values are defaults;
 // a cost outside what Verify accepts is moved to the nearest that it does.
 type Options struct {
 	Workers  int           // hashes at once; default: the number of cores
-	MaxQueue int           // callers that may wait; default: 32 for each worker
-	MaxWait  time.Duration // longest wait for a place; default 1 s
+	MaxQueue int           // callers that may wait; default: 256 for each worker
+	MaxWait  time.Duration // longest wait for a place; default 850 ms
 	Memory   uint32        // argon2id memory in KiB; default 19456 (19 MiB)
 	Time     uint32        // argon2id passes over the memory; default 2
 	Threads  uint8         // argon2id lanes; default 1
@@ -24,7 +26,13 @@ type Hasher struct {
 	pool  *pool
 	cost  costs
 	shape string
+	sum   idKey
 }
+
+// idKey makes argon2id sums of one cost in memory that it keeps for the next:
+// to ask for 19 MiB anew each time takes the collector a sixth of a hash and
+// doubles the memory of a flood. What is not asked for a while is given back.
+type idKey func(plain, salt, secret, data []byte, size uint32) []byte
 
 // Result is the outcome of Verify.
 type Result struct {
@@ -38,10 +46,14 @@ const (
 )
 
 // NewHasher makes a hasher. It starts no goroutine and needs no closing.
+//
+// More may wait than can be served in time: refused at once, they would only come
+// again at once, and hundreds that are refused and ask again keep everybody else
+// from the cores. Whoever waits in vain is still told within a second.
 func NewHasher(o Options) *Hasher {
 	o.Workers = orDefault(o.Workers, runtime.NumCPU())
-	o.MaxQueue = orDefault(o.MaxQueue, 32*o.Workers)
-	o.MaxWait = orDefault(o.MaxWait, time.Second)
+	o.MaxQueue = orDefault(o.MaxQueue, 256*o.Workers)
+	o.MaxWait = orDefault(o.MaxWait, 850*time.Millisecond)
 	threads := min(int64(orDefault(o.Threads, 1)), maxThreads)
 	memory := min(max(int64(orDefault(o.Memory, 19456)), 8*threads), maxMemory)
 	passes := min(int64(orDefault(o.Time, 2)), maxMemoryPasses/memory)
@@ -50,6 +62,7 @@ func NewHasher(o Options) *Hasher {
 		pool:  newPool(o.Workers, o.MaxQueue, o.MaxWait),
 		cost:  cost,
 		shape: shapeOf(argon2id, cost),
+		sum:   argon2.NewIDKey(uint32(passes), uint32(memory), uint8(threads)), //nolint:gosec // small, see above
 	}
 }
 
@@ -68,7 +81,7 @@ func (h *Hasher) Hash(ctx context.Context, plain string) (string, error) {
 		return "", err
 	}
 	d := &digest{alg: argon2id, cost: h.cost, salt: random(saltBytes)}
-	err = h.pool.run(ctx, func() { d.sum = argonSum(d, []byte(normal), sumBytes) })
+	err = h.pool.run(ctx, func() { d.sum = h.sum([]byte(normal), d.salt, nil, nil, sumBytes) })
 	if err != nil {
 		return "", err
 	}
@@ -116,11 +129,11 @@ func (h *Hasher) verify(ctx context.Context, plain string, d *digest) (Result, e
 	}
 	var asNormal, asTyped bool
 	err = h.pool.run(ctx, func() {
-		asNormal = d.matches([]byte(normal))
+		asNormal = h.matches(d, []byte(normal))
 		// Other systems hashed what was typed. The second look depends on the
 		// typed password alone and happens for decoys, too.
 		if plain != normal {
-			asTyped = d.matches([]byte(plain))
+			asTyped = h.matches(d, []byte(plain))
 		}
 	})
 	if err != nil {
@@ -129,6 +142,15 @@ func (h *Hasher) verify(ctx context.Context, plain string, d *digest) (Result, e
 	today := d.shape() == h.shape && len(d.salt) == saltBytes && len(d.sum) == sumBytes
 	ok := asNormal || asTyped
 	return Result{OK: ok, Upgrade: ok && !(today && asNormal)}, nil
+}
+
+// matches compares in constant time. Whether a digest is of today's cost depends
+// on its shape alone, which a decoy shares.
+func (h *Hasher) matches(d *digest, plain []byte) bool {
+	if d.alg == argon2id && d.cost == h.cost {
+		return equal(h.sum(plain, d.salt, nil, nil, uint32(len(d.sum))), d.sum) //nolint:gosec // parse keeps it small
+	}
+	return formats[d.alg].matches(d, plain)
 }
 
 // Shape gives format and cost of a stored hash, without salt and digest, for

@@ -1,11 +1,17 @@
 package password_test
 
 import (
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/argon2"
 
 	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/password"
@@ -56,6 +62,60 @@ func TestHashIsSalted(t *testing.T) {
 func TestDefaultCostIsTheRecommendedOne(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "argon2id$m=19456,t=2,p=1", password.NewHasher(password.Options{}).Shape())
+}
+
+// The memory of hashes is used again and again, by several at once: what one
+// leaves behind must not be seen in another's sum. golang.org/x/crypto, which
+// takes fresh memory, is the judge.
+func TestSumsAreThoseOfTheReferenceWhateverWasHashedBefore(t *testing.T) {
+	t.Parallel()
+	base := base64.RawStdEncoding
+	for _, cost := range []password.Options{{Memory: 8, Time: 1}, {Memory: 77, Time: 3}, {Memory: 64, Time: 2, Threads: 4}, {Memory: 2048, Time: 2}} {
+		h := password.NewHasher(password.Options{
+			Workers: 3, MaxQueue: 1000, MaxWait: time.Minute,
+			Memory: cost.Memory, Time: cost.Time, Threads: cost.Threads,
+		})
+		var m, passes uint32
+		var threads uint8
+		_, err := fmt.Sscanf(h.Shape(), "argon2id$m=%d,t=%d,p=%d", &m, &passes, &threads)
+		require.NoError(t, err)
+		var all sync.WaitGroup
+		for n := range 12 {
+			all.Go(func() {
+				plain := strings.Repeat(fmt.Sprintf("words %d ", n), 1+rand.IntN(12)) + "."
+				encoded, err := h.Hash(t.Context(), plain)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				parts := strings.Split(encoded, "$")
+				salt, err := base.DecodeString(parts[4])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				sum := argon2.IDKey([]byte(plain), salt, passes, m, threads, 32)
+				if want := base.EncodeToString(sum); parts[5] != want {
+					t.Errorf("%s: the sum of %q is %s, not %s", h.Shape(), plain, want, parts[5])
+				}
+			})
+		}
+		all.Wait()
+	}
+}
+
+//nolint:paralleltest // it looks at what the process allocates
+func TestHashesUseTheirMemoryAgain(t *testing.T) {
+	const memory, times = 1 << 12, 40 // 4 MiB
+	h := password.NewHasher(password.Options{Workers: 1, Memory: memory, Time: 1})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range times {
+		_, err := h.Hash(t.Context(), "three unrelated words")
+		require.NoError(t, err)
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(times*memory*1024/2), "bytes for %d hashes", times)
 }
 
 func TestCostOutsideTheLimitsStillVerifies(t *testing.T) {

@@ -59,7 +59,7 @@ type Dialect struct {
 	// MatchFrom and MatchWhere select the users u of environment $1 whose search
 	// text contains $2, through the trigram index. See SearchArg for $2.
 	MatchFrom, MatchWhere string
-	// CountMatches counts them, roughly and at most up to 1,001, where the engine
+	// CountMatches counts them, roughly and at most up to 301, where the engine
 	// needs to be told which way is quicker; else it is empty.
 	CountMatches string
 	// SearchArg prepares folded text of three letters or more for $2.

@@ -101,7 +101,7 @@ func (e *sqliteEngine) dialect() Dialect {
 		MatchFrom: `users_search f JOIN users_search_rows r ON r.rowid = f.rowid
 			JOIN users u ON u.environment_id = r.environment_id AND u.id = r.user_id`,
 		MatchWhere:   `f.users_search MATCH $2 AND u.environment_id = $1`,
-		CountMatches: `SELECT count(*) FROM (SELECT 1 FROM users_search f WHERE f.users_search MATCH $1 LIMIT 1001)`,
+		CountMatches: `SELECT count(*) FROM (SELECT 1 FROM users_search f WHERE f.users_search MATCH $1 LIMIT 301)`,
 		// A quoted string is one phrase of FTS5: no operators inside.
 		SearchArg: func(folded string) string { return `"` + strings.ReplaceAll(folded, `"`, `""`) + `"` },
 	}

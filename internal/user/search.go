@@ -24,8 +24,8 @@ type Filter struct {
 
 // Place is a position in the order of names.
 type Place struct {
-	SortKey string
-	User    id.User
+	SortKey string  `db:"sort_key"`
+	User    id.User `db:"id"`
 }
 
 // Place gives the position of a user in the order of names.
@@ -36,69 +36,78 @@ func (u User) Place() Place { return Place{SortKey: u.SortKey, User: u.ID} }
 // A rare word is found through the trigram index and its few rows are sorted.
 // For a common one it is usually quicker to walk the names in order until a page
 // is full; if the first names do not fill it, the index is used after all. The
-// index of SQLite is that of all environments together, so a small environment
-// is always walked: it does not pay for its large neighbours.
+// index of SQLite is that of all environments together, so for a common word a
+// small environment is always walked: it does not pay for its large neighbours.
 func List(tx *db.Tx, env id.Environment, f Filter) ([]User, error) {
 	words := strings.Fields(folding.Fold(f.Words))
 	word := longest(words)
 	if utf8.RuneCountInString(word) < 3 {
-		return f.walk(tx, env, words, everybody)
+		return f.walk(tx, env, words, Place{})
 	}
 	arg := tx.Dialect().SearchArg(word)
 	if tx.Dialect().CountMatches == "" { // this engine plans by its own statistics
 		return f.lookUp(tx, env, words, arg)
 	}
-	small, err := isSmall(tx, env)
-	if err != nil {
-		return nil, err
-	}
-	if small {
-		return f.walk(tx, env, words, everybody)
-	}
 	rare, err := isRare(tx, arg)
 	if err != nil {
 		return nil, err
 	}
-	if !rare {
-		users, err := f.walk(tx, env, words, walkAtMost)
-		if err != nil || len(users) == f.Limit {
-			return users, err
-		}
+	if rare {
+		return f.lookUp(tx, env, words, arg)
+	}
+	end, err := f.endOfWalk(tx, env)
+	if errors.Is(err, db.ErrNone) {
+		return f.walk(tx, env, words, Place{})
+	}
+	if err != nil {
+		return nil, err
+	}
+	users, err := f.walk(tx, env, words, end)
+	if err != nil || len(users) == f.Limit {
+		return users, err
 	}
 	return f.lookUp(tx, env, words, arg)
 }
 
-// How many names a walk goes through: all, or as many as are read in the time
-// that looking up a thousand takes.
+// Looking up one name takes as long as going through a dozen. A word that more
+// than rareAtMost names hold is therefore looked for in the first walkAtMost, which
+// fill a page unless fewer than one name in sixty holds it.
 const (
-	everybody  = 0
+	rareAtMost = 300
 	walkAtMost = 3000
 )
 
-// walk goes through the names in order.
-func (f Filter) walk(tx *db.Tx, env id.Environment, words []string, atMost int) ([]User, error) {
+// endOfWalk gives the place of the last name a walk goes through; db.ErrNone if
+// fewer are left.
+func (f Filter) endOfWalk(tx *db.Tx, env id.Environment) (Place, error) {
 	q := query{args: []any{env}}
-	start, where := "u.environment_id = $1", ""
-	if f.After != (Place{}) {
-		start += " AND (u.sort_key, u.id) > (" + q.bind(f.After.SortKey) + ", " + q.bind(f.After.User) + ")"
+	return db.One[Place](tx, "SELECT u.sort_key, u.id FROM users u WHERE u.environment_id = $1"+f.behind(&q)+
+		" ORDER BY u.sort_key, u.id LIMIT 1 OFFSET "+q.bind(walkAtMost-1), q.args...)
+}
+
+// behind leaves out the names up to the end of the page before.
+func (f Filter) behind(q *query) string {
+	if f.After == (Place{}) {
+		return ""
 	}
-	from := "users u"
-	if atMost == everybody {
-		where = start + f.conditions(&q, words)
-	} else {
-		from = "(SELECT * FROM users u WHERE " + start + " ORDER BY u.sort_key, u.id LIMIT " + q.bind(atMost) + ") u"
-		where = "TRUE" + f.conditions(&q, words)
+	return " AND (u.sort_key, u.id) > (" + q.bind(f.After.SortKey) + ", " + q.bind(f.After.User) + ")"
+}
+
+// walk goes through the names in order, to an end or, if it is zero, to the last,
+// until the page is full.
+func (f Filter) walk(tx *db.Tx, env id.Environment, words []string, end Place) ([]User, error) {
+	q := query{args: []any{env}}
+	where := "u.environment_id = $1" + f.behind(&q)
+	if end != (Place{}) {
+		where += " AND (u.sort_key, u.id) <= (" + q.bind(end.SortKey) + ", " + q.bind(end.User) + ")"
 	}
-	return f.run(tx, from, where, &q)
+	return f.run(tx, "users u", where+f.conditions(&q, words), &q)
 }
 
 // lookUp finds the rows through the trigram index.
 func (f Filter) lookUp(tx *db.Tx, env id.Environment, words []string, arg string) ([]User, error) {
 	q := query{args: []any{env, arg}}
-	where := tx.Dialect().MatchWhere + f.conditions(&q, words)
-	if f.After != (Place{}) {
-		where += " AND (u.sort_key, u.id) > (" + q.bind(f.After.SortKey) + ", " + q.bind(f.After.User) + ")"
-	}
+	where := tx.Dialect().MatchWhere + f.behind(&q) + f.conditions(&q, words)
 	return f.run(tx, tx.Dialect().MatchFrom, where, &q)
 }
 
@@ -121,18 +130,9 @@ func (f Filter) run(tx *db.Tx, from, where string, q *query) ([]User, error) {
 		" ORDER BY u.sort_key, u.id LIMIT "+q.bind(f.Limit), q.args...)
 }
 
-// isSmall tells whether a walk would see all names of an environment.
-func isSmall(tx *db.Tx, env id.Environment) (bool, error) {
-	_, err := db.One[int](tx, "SELECT 1 FROM users u WHERE u.environment_id = $1 LIMIT 1 OFFSET $2", env, walkAtMost)
-	if errors.Is(err, db.ErrNone) {
-		return true, nil
-	}
-	return false, err
-}
-
 func isRare(tx *db.Tx, arg string) (bool, error) {
 	n, err := db.One[int](tx, tx.Dialect().CountMatches, arg)
-	return n <= 1000, err
+	return n <= rareAtMost, err
 }
 
 func longest(words []string) string {

@@ -2,6 +2,8 @@ package usermanager_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/address"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/token"
 	"github.com/sparekey/sparekey/internal/user"
@@ -101,6 +105,77 @@ func TestPagesFollowEachOther(t *testing.T) {
 		for _, n := range names {
 			require.False(t, seen[n], n)
 			seen[n] = true
+		}
+	})
+}
+
+// addMany adds users whose names follow from their numbers.
+func (w *world) addMany(env environment.Environment, count int, name func(int) string) {
+	w.t.Helper()
+	for from := 0; from < count; from += 500 {
+		w.update(func(tx *db.Tx) error {
+			var rows []user.Row
+			for i := from; i < min(count, from+500); i++ {
+				a, err := address.Parse(fmt.Sprintf("p%d@%s.example", i, env.Slug))
+				if err != nil {
+					return err
+				}
+				r, err := user.Prepare(user.New{Email: a, Name: name(i), Role: access.Member, State: user.Active})
+				if err != nil {
+					return err
+				}
+				rows = append(rows, r)
+			}
+			_, err := user.Insert(tx, env.ID, rows)
+			return err
+		})
+	}
+}
+
+// Which way a search goes depends on how many names hold the word, in this
+// environment and in all, and on where they stand. What is found does not.
+func TestSearchFindsTheSameWhicheverWayItGoes(t *testing.T) {
+	eachDB(t, func(t *testing.T, w *world) {
+		const many = 3500 // more than a walk goes through
+		w.addMany(w.env, many, func(i int) string {
+			switch {
+			case i%7 == 0:
+				return fmt.Sprintf("Person %04d everywhere", i) // 500, from the first page on
+			case i >= many-400:
+				return fmt.Sprintf("Person %04d atlast", i) // too many for the index, none in the first 3,000
+			case i%500 == 1:
+				return fmt.Sprintf("Person %04d seldom", i)
+			default:
+				return fmt.Sprintf("Person %04d", i)
+			}
+		})
+		w.addMany(w.elsewhere, 400, func(int) string { return "Person nextdoor seldom" })
+		for _, words := range []string{"everywhere", "atlast", "seldom", "person", "nextdoor", "nobody", "everywhere person", "p1", "acme atlast 34"} {
+			var want, got []string
+			w.update(func(tx *db.Tx) error {
+				for u, err := range user.Every(tx, w.env.ID) {
+					if err != nil {
+						return err
+					}
+					text := strings.ToLower(u.Name + " " + u.Email)
+					if !slices.ContainsFunc(strings.Fields(words), func(word string) bool { return !strings.Contains(text, word) }) {
+						want = append(want, u.Email)
+					}
+				}
+				return nil
+			})
+			for f := (user.Filter{Words: words, Limit: 200}); ; {
+				p, err := w.List(t.Context(), w.admin, w.env, f)
+				require.NoError(t, err)
+				for _, r := range p.Rows {
+					got = append(got, r.User.Email)
+				}
+				if p.Next == nil {
+					break
+				}
+				f.After = *p.Next
+			}
+			require.Equal(t, want, got, words)
 		}
 	})
 }

@@ -115,7 +115,7 @@ func (d *DB) Now() time.Time {
 }
 
 // View reads. Each statement of fn sees what is committed when it starts.
-// fn may not write; an end of ctx interrupts it.
+// fn may not write. An end of ctx is noticed at its next statement; see Tx.Stoppable.
 func (d *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 	return d.engine.view(ctx, func(q querier) error {
 		return fn(d.begin(q))

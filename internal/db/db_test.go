@@ -177,6 +177,27 @@ func TestADeadlineCountsWhileWaiting(t *testing.T) {
 	require.Equal(t, []int{1, 0, 1}, []int{count(t, d, "first"), count(t, d, "second"), count(t, d, "third")})
 }
 
+func TestAReadEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB) {
+		const endless = "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n % 1000 + 1 FROM c) SELECT count(*) FROM c"
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		err := d.View(ctx, func(tx *db.Tx) error {
+			_, err := db.One[int](tx.Stoppable(), endless)
+			require.Error(t, err)
+			_, err = db.One[int](tx, "SELECT 1")
+			require.Error(t, err, "the next statement")
+			return err
+		})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, d.View(t.Context(), func(tx *db.Tx) error {
+			_, err := db.One[int](tx, "SELECT 1")
+			return err
+		}), "the connection serves on")
+	})
+}
+
 func sqlite(t *testing.T) *db.DB {
 	t.Helper()
 	d := open(t, "sqlite", filepath.Join(t.TempDir(), "x.db"))

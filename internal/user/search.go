@@ -48,11 +48,11 @@ func List(tx *db.Tx, env id.Environment, f Filter) ([]User, error) {
 	if tx.Dialect().CountMatches == "" { // this engine plans by its own statistics
 		return f.lookUp(tx, env, words, arg)
 	}
-	rare, err := isRare(tx, arg)
-	if err != nil {
+	hits, err := db.One[int](tx, tx.Dialect().CountMatches, arg)
+	switch {
+	case err != nil || hits == 0:
 		return nil, err
-	}
-	if rare {
+	case hits <= rareAtMost:
 		return f.lookUp(tx, env, words, arg)
 	}
 	end, err := f.endOfWalk(tx, env)
@@ -126,13 +126,9 @@ func (f Filter) conditions(q *query, words []string) string {
 }
 
 func (f Filter) run(tx *db.Tx, from, where string, q *query) ([]User, error) {
-	return db.All[User](tx, "SELECT "+columns+" FROM "+from+" WHERE "+where+
+	// Whoever types on wants the answer no more.
+	return db.All[User](tx.Stoppable(), "SELECT "+columns+" FROM "+from+" WHERE "+where+
 		" ORDER BY u.sort_key, u.id LIMIT "+q.bind(f.Limit), q.args...)
-}
-
-func isRare(tx *db.Tx, arg string) (bool, error) {
-	n, err := db.One[int](tx, tx.Dialect().CountMatches, arg)
-	return n <= rareAtMost, err
 }
 
 func longest(words []string) string {

@@ -110,6 +110,9 @@ func (m *UserManager) List(ctx context.Context, actor access.Actor, env environm
 
 // rows adds to users what a row shows, in a few statements for the whole page.
 func (m *UserManager) rows(tx *db.Tx, actor access.Actor, env environment.Environment, users []user.User) ([]Row, error) {
+	if len(users) == 0 {
+		return nil, nil
+	}
 	ids := make([]id.User, len(users))
 	for i, u := range users {
 		ids[i] = u.ID

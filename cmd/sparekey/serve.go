@@ -62,7 +62,7 @@ func moreThreads() {
 // 19 MiB for each of the few at once, counts as in use, and without a goal as
 // much again could pile up before it is collected. It leaves room for four:
 // with less, what hashes keep for the next is collected and faulted in anew.
-const memoryGoal = 108 << 20
+const memoryGoal = 112 << 20
 
 // boundMemory sets the goal. Whoever sets GOMEMLIMIT has decided.
 func boundMemory() {

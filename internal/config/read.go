@@ -11,13 +11,13 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/net/idna"
 
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 	"github.com/sparekey/sparekey/internal/mailserver"
 )
 
@@ -32,14 +32,14 @@ func readAddress(to *string, text string) error {
 	if err != nil || !validPort(port, 0) {
 		return errWrong
 	}
-	if _, err := netip.ParseAddr(host); host != "" && err != nil && !hostName.MatchString(host) {
+	if _, err := netip.ParseAddr(host); host != "" && err != nil && !hostName().MatchString(host) {
 		return errWrong
 	}
 	*to = text
 	return nil
 }
 
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$`)
+var hostName = lazyregexp.New(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$`)
 
 func validPort(port string, least int) bool {
 	n, err := strconv.ParseUint(port, 10, 16)
@@ -96,10 +96,10 @@ func publicHost(host string) (string, error) {
 		return ip.String(), nil
 	}
 	ascii, err := idna.Lookup.ToASCII(strings.ToLower(host))
-	if hostName.MatchString(host) {
+	if hostName().MatchString(host) {
 		ascii, err = strings.ToLower(host), nil // as it is, with the underscores some networks have
 	}
-	if err != nil || !hostName.MatchString(ascii) {
+	if err != nil || !hostName().MatchString(ascii) {
 		return "", errWrong
 	}
 	return ascii, nil
@@ -121,7 +121,7 @@ func mailDomain(host string) string {
 
 // postgresAddress checks the shape only: the driver knows the rest, and several
 // hosts are more than url.Parse takes. Without a host the query names it (a socket).
-var postgresAddress = regexp.MustCompile(
+var postgresAddress = lazyregexp.New(
 	`^postgres(ql)?://([^@/\s]*@)?([^@/?\s]+(/[^/?\s]*)?(\?\S*)?|(/[^/?\s]*)?\?(\S*&)?host=\S+)$`)
 
 func readDatabase(c *Config, text string) error {
@@ -136,7 +136,7 @@ func readDatabase(c *Config, text string) error {
 		c.Database = Database{Engine: "sqlite", DSN: path}
 		return nil
 	}
-	if !postgresAddress.MatchString(text) {
+	if !postgresAddress().MatchString(text) {
 		return errWrong
 	}
 	c.Database = Database{Engine: "postgres", DSN: text}
@@ -233,7 +233,7 @@ func readMailEvents(c *Config, text string) error {
 	return nil
 }
 
-var topicARN = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
+var topicARN = lazyregexp.New(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
 
 func validProof(provider, proof string) bool {
 	if proof == "" || strings.ContainsFunc(proof, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
@@ -245,7 +245,7 @@ func validProof(provider, proof string) bool {
 	case "sendgrid":
 		return isECDSAKey(proof)
 	case "ses":
-		return topicARN.MatchString(proof)
+		return topicARN().MatchString(proof)
 	default:
 		return false
 	}

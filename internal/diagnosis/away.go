@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/folding"
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 // awayUntil reads from an automatic answer of this time until which day its writer
@@ -19,15 +20,15 @@ import (
 // year ahead, one of a colleague, and the end of a time that has not begun are all
 // left out.
 func awayUntil(answer string, at time.Time) time.Time {
-	paragraphs := blankLine.ReplaceAllString(unquoted(clip(answer)), " | ") // each ends a sentence
+	paragraphs := blankLine().ReplaceAllString(unquoted(clip(answer)), " | ") // each ends a sentence
 	text := folding.Plain(paragraphs)
 	day := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC)
 	var found time.Time
-	for _, m := range untilDate.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range untilDate().FindAllStringSubmatchIndex(text, -1) {
 		if !saysAway(text, m[0], m[1]) {
 			continue
 		}
-		part := submatches(untilDate, text, m)
+		part := submatches(untilDate(), text, m)
 		until, ok := dated(part, day)
 		before := text[max(0, m[0]-40):m[0]] + part["word"]
 		if !ok || toCome(before, until, day) || !found.IsZero() && !until.Equal(found) {
@@ -43,7 +44,7 @@ func awayUntil(answer string, at time.Time) time.Time {
 func unquoted(answer string) string {
 	var b strings.Builder
 	for line := range strings.Lines(answer) {
-		if quoteBegins.MatchString(line) {
+		if quoteBegins().MatchString(line) {
 			break
 		}
 		if !strings.HasPrefix(strings.TrimSpace(line), ">") {
@@ -53,18 +54,18 @@ func unquoted(answer string) string {
 	return b.String()
 }
 
-var blankLine = regexp.MustCompile(`\n\s*\n`)
+var blankLine = lazyregexp.New(`\n\s*\n`)
 
-var quoteBegins = regexp.MustCompile(`(?i)^\s*(?:-{3,}|_{5,}|(?:from|von|de|da|van|subject|betreff|objet|asunto|oggetto|onderwerp)\s?:)`)
+var quoteBegins = lazyregexp.New(`(?i)^\s*(?:-{3,}|_{5,}|(?:from|von|de|da|van|subject|betreff|objet|asunto|oggetto|onderwerp)\s?:)`)
 
 // saysAway tells whether the sentence around a day speaks of its writer being away,
 // or the words before the day of the way back.
 func saysAway(text string, from, to int) bool {
 	before, after := sentenceAround(text, from, to)
-	if otherThing.MatchString(before) || another.MatchString(before) || another.MatchString(after) {
+	if otherThing().MatchString(before) || another().MatchString(before) || another().MatchString(after) {
 		return false
 	}
-	return back.MatchString(text[from:to]) || awayWords.MatchString(before) || awayWords.MatchString(after)
+	return back().MatchString(text[from:to]) || awayWords().MatchString(before) || awayWords().MatchString(after)
 }
 
 // sentenceAround gives what stands before and after a day in its sentence, as far as
@@ -72,13 +73,13 @@ func saysAway(text string, from, to int) bool {
 func sentenceAround(text string, from, to int) (before, after string) {
 	const near = 120
 	before, after = text[max(0, from-near):from], text[to:min(len(text), to+near)]
-	if ends := sentenceEnd.FindAllStringIndex(before, -1); len(ends) > 0 {
+	if ends := sentenceEnd().FindAllStringIndex(before, -1); len(ends) > 0 {
 		before = before[ends[len(ends)-1][1]:]
 	}
-	if day := strings.TrimRight(text[from:to], " "); strings.ContainsAny(day[len(day)-1:], ".!?;|") && !numbersOnly.MatchString(day) {
+	if day := strings.TrimRight(text[from:to], " "); strings.ContainsAny(day[len(day)-1:], ".!?;|") && !numbersOnly().MatchString(day) {
 		return before, ""
 	}
-	if end := sentenceEnd.FindStringIndex(after); end != nil {
+	if end := sentenceEnd().FindStringIndex(after); end != nil {
 		after = after[:end[1]]
 	}
 	return before, after
@@ -87,11 +88,11 @@ func sentenceAround(text string, from, to int) (before, after string) {
 // toCome tells whether what ends on a day begins after another: before are the
 // words up to the first.
 func toCome(before string, until, answered time.Time) bool {
-	if m := sameMonth.FindStringSubmatch(before); m != nil {
+	if m := sameMonth().FindStringSubmatch(before); m != nil {
 		return until.AddDate(0, 0, numeral(m[1])-until.Day()).After(answered)
 	}
-	for _, m := range anyDate.FindAllStringSubmatchIndex(before+" ", -1) {
-		if begin, ok := dated(submatches(anyDate, before+" ", m), answered); ok && begin.After(answered) && begin.Before(until) {
+	for _, m := range anyDate().FindAllStringSubmatchIndex(before+" ", -1) {
+		if begin, ok := dated(submatches(anyDate(), before+" ", m), answered); ok && begin.After(answered) && begin.Before(until) {
 			return true
 		}
 	}
@@ -107,7 +108,7 @@ func dated(part map[string]string, answered time.Time) (time.Time, bool) {
 		year = numeral(part["year"] + part["year2"])
 	case part["a"] != "":
 		a, b := numeral(part["a"]), numeral(part["b"])
-		dotted := part["dot"] == "." && part["dot2"] == "." && !english.MatchString(part["word"])
+		dotted := part["dot"] == "." && part["dot2"] == "." && !english().MatchString(part["word"])
 		switch {
 		case part["dot"] != part["dot2"], a <= 12 && b <= 12 && a != b && !dotted:
 			return time.Time{}, false
@@ -172,24 +173,24 @@ var (
 		`|(?P<first>` + either(months) + `)\.? (?P<second>\d{1,2})(?:st|nd|rd|th)?(?:,? (?P<year2>\d{4}))?` +
 		`|(?P<a>\d{1,2})(?P<dot>[./-])(?P<b>\d{1,2})(?P<dot2>[./-])(?P<full>\d{4}|\d\d)?)(?:[^\w/-]|$)`
 
-	awayWords = regexp.MustCompile(`\b(?:away|out of (?:the |my )?office|ooo|vacation|holidays?|(?:on|annual|parental|maternity|paternity|sick|of) leave|absen(?:te?|ce)|not in the office|unavailable|travel(?:l?ing)?|` +
+	awayWords = lazyregexp.New(`\b(?:away|out of (?:the |my )?office|ooo|vacation|holidays?|(?:on|annual|parental|maternity|paternity|sick|of) leave|absen(?:te?|ce)|not in the office|unavailable|travel(?:l?ing)?|` +
 		`abwesen(?:d|heit)|nicht (?:im (?:buro|haus|dienst)|erreichbar|anwesend)|urlaub|elternzeit|conges?|en vacances|fuera de(?: la)? oficina|ausente|vacaciones|assente|in ferie|fuori (?:ufficio|sede)|afwezig|niet (?:aanwezig|op kantoor|bereikbaar)|vakantie|verlof)\b`)
 	// otherThing stands before days of other things: our own mail's, for one.
-	otherThing = regexp.MustCompile(`\b(?:works?|holds?|lasts?|gilt|gelten|valid|open|closed|available|reachable|gultig|geoffnet|erreichbar|valable|ouvert|valido|abierto|aperto|geldig) $`)
+	otherThing = lazyregexp.New(`\b(?:works?|holds?|lasts?|gilt|gelten|valid|open|closed|available|reachable|gultig|geoffnet|erreichbar|valable|ouvert|valido|abierto|aperto|geldig) $`)
 	// another is somebody else than the writer.
-	another = regexp.MustCompile(`^(?:he|she|they|er|sie|il|elle|ella|lui|lei|hij|zij)(?:'s)? |\b(?:colleagues?|co-?workers?|deputy|substitute|assistant|kolleg(?:e|en|in|innen)|vertret(?:er|erin|ung)|stellvertret\w*|remplacante?s?|companer[oa]s?|colegas?|sustitut[oa]|suplente|collega|colleg(?:ues?|hi|he)|sostitut[oa]|collega's|vervang(?:er|ster))\b`)
+	another = lazyregexp.New(`^(?:he|she|they|er|sie|il|elle|ella|lui|lei|hij|zij)(?:'s)? |\b(?:colleagues?|co-?workers?|deputy|substitute|assistant|kolleg(?:e|en|in|innen)|vertret(?:er|erin|ung)|stellvertret\w*|remplacante?s?|companer[oa]s?|colegas?|sustitut[oa]|suplente|collega|colleg(?:ues?|hi|he)|sostitut[oa]|collega's|vervang(?:er|ster))\b`)
 	// sentenceEnd is none behind the number of a day: "13. marz".
-	sentenceEnd = regexp.MustCompile(`(?:^|[^\d ]|\d{3})\.+ |[!?;|]`)
-	numbersOnly = regexp.MustCompile(`\d\.\d{1,2}\.$`)
-	english     = regexp.MustCompile(`^(?:until|till?|through|thru|up to|from|between|back|return)`)
-	back        = regexp.MustCompile(`^(?:back|return(?:ing)?|de retour|de vuelta|di ritorno|terug)\b`)
+	sentenceEnd = lazyregexp.New(`(?:^|[^\d ]|\d{3})\.+ |[!?;|]`)
+	numbersOnly = lazyregexp.New(`\d\.\d{1,2}\.$`)
+	english     = lazyregexp.New(`^(?:until|till?|through|thru|up to|from|between|back|return)`)
+	back        = lazyregexp.New(`^(?:back|return(?:ing)?|de retour|de vuelta|di ritorno|terug)\b`)
 	// sameMonth is the first day of a time within a month: "from 1 to".
-	sameMonth = regexp.MustCompile(`\b(?:from|between|du|del|dal|vom|van) (?:(?:the|le|el|il) )?(\d{1,2})(?:st|nd|rd|th|er|o|\.)? ?(?:to|and|au|al|-|bis|until|till?|through|t/m|tot(?: en met)?)$`)
-	untilDate = regexp.MustCompile(`\b(?P<word>until|till?|through|thru|up to|(?:from|between|du|del|dal) [\w .,/-]{1,30}? ?(?:\b(?:to|and|au|al)|-)|back(?: (?:in|at) (?:the |my )?(?:office|work|desk))? on|return(?:ing)?(?: to (?:the |my )?(?:office|work))? on|` +
+	sameMonth = lazyregexp.New(`\b(?:from|between|du|del|dal|vom|van) (?:(?:the|le|el|il) )?(\d{1,2})(?:st|nd|rd|th|er|o|\.)? ?(?:to|and|au|al|-|bis|until|till?|through|t/m|tot(?: en met)?)$`)
+	untilDate = lazyregexp.New(`\b(?P<word>until|till?|through|thru|up to|(?:from|between|du|del|dal) [\w .,/-]{1,30}? ?(?:\b(?:to|and|au|al)|-)|back(?: (?:in|at) (?:the |my )?(?:office|work|desk))? on|return(?:ing)?(?: to (?:the |my )?(?:office|work))? on|` +
 		`bis|(?:wieder|zuruck) (?:ab|am)|jusqu'(?:au|a)|de retour le|hasta|de vuelta el|fino al?|di ritorno il|tot(?: en met)?|t/m|terug op)` +
 		` (?:(?:and including|including|einschliesslich|inkl\.?|inklusive|the|zum|den|dem|le|el|dia|il|giorno|op) )*(?:(?P<weekday>` + either(weekdays) + `),? (?:(?:the|den|dem|le|el|il) )?)?` +
 		someDate)
-	anyDate = regexp.MustCompile(`\b` + someDate)
+	anyDate = lazyregexp.New(`\b` + someDate)
 )
 
 // numbered gives the words of each list their place in it, counted from first;

@@ -85,7 +85,7 @@ func byExamples(object map[string]any) bool {
 
 func (e *event) text(key, v string) {
 	switch {
-	case key == "status" && enhancedIn.MatchString(v):
+	case key == "status" && enhancedIn().MatchString(v):
 		e.status = v
 	case typeKeys[key] && !strings.Contains(v, " "):
 		e.facts = append(e.facts, folding.Letters(v))

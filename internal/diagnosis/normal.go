@@ -2,12 +2,12 @@ package diagnosis
 
 import (
 	"net/netip"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/sparekey/sparekey/internal/folding"
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 // What is read of a text: its head, and its tail for the last line of a long
@@ -37,23 +37,23 @@ func clip(s string) string {
 }
 
 var (
-	lineCode = regexp.MustCompile(`(?m)^\s*[245]\d\d[- ](?:#?[245]\.\d{1,3}\.\d{1,3}[:,]?(?:\s|$))?`)
+	lineCode = lazyregexp.New(`(?m)^\s*[245]\d\d[- ](?:#?[245]\.\d{1,3}\.\d{1,3}[:,]?(?:\s|$))?`)
 	// A server that joins its lines itself leaves the code of each in the text.
-	joinedCode = regexp.MustCompile(`\s[245]\d\d[- ][245]\.\d{1,3}\.\d{1,3}\s`)
-	webAddress = regexp.MustCompile(`(?:https?://|\bwww\.)[^\s<>"'\])]+`)
-	mailbox    = regexp.MustCompile(`[^\s<>"'(),;:\[\]{}]+@[^\s<>"'(),;:\[\]{}]*[^\s<>"'(),;:\[\]{}.!?]`)
-	spaces     = regexp.MustCompile(`\s+`)
+	joinedCode = lazyregexp.New(`\s[245]\d\d[- ][245]\.\d{1,3}\.\d{1,3}\s`)
+	webAddress = lazyregexp.New(`(?:https?://|\bwww\.)[^\s<>"'\])]+`)
+	mailbox    = lazyregexp.New(`[^\s<>"'(),;:\[\]{}]+@[^\s<>"'(),;:\[\]{}]*[^\s<>"'(),;:\[\]{}.!?]`)
+	spaces     = lazyregexp.New(`\s+`)
 )
 
 // normal makes a text comparable: any script, any form of letters, any line breaks.
 func normal(s string) prose {
-	s = lineCode.ReplaceAllString(s, " ")
-	s = joinedCode.ReplaceAllString(s, " ")
+	s = lineCode().ReplaceAllString(s, " ")
+	s = joinedCode().ReplaceAllString(s, " ")
 	s = folding.Letters(s)
-	links := strings.Join(webAddress.FindAllString(s, -1), " ")
-	s = webAddress.ReplaceAllString(s, " ")
-	s = mailbox.ReplaceAllString(s, "@")
-	return prose{words: strings.TrimSpace(spaces.ReplaceAllString(s, " ")), links: links}
+	links := strings.Join(webAddress().FindAllString(s, -1), " ")
+	s = webAddress().ReplaceAllString(s, " ")
+	s = mailbox().ReplaceAllString(s, "@")
+	return prose{words: strings.TrimSpace(spaces().ReplaceAllString(s, " ")), links: links}
 }
 
 // showable is an answer as it is kept and shown: valid, without control

@@ -2,12 +2,13 @@ package diagnosis
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 func known(c Class) bool { return c.Valid() }
@@ -27,7 +28,7 @@ func Reply(h Heard) Finding {
 		in.enhanced = enhanced
 	}
 	in.prose = normal(text)
-	in.hosts = strings.ToLower("." + h.Server + ". ." + cmp.Or(h.Domain, domainOf(realAddress.FindString(text))) + ".")
+	in.hosts = strings.ToLower("." + h.Server + ". ." + cmp.Or(h.Domain, domainOf(realAddress().FindString(text))) + ".")
 	f := Finding{Class: judge(in.asked(text)), Code: in.code, Enhanced: in.enhanced, Reply: showable(h.Text)}
 	f.Hard = isHard(f.Class, in)
 	switch f.Class {
@@ -43,7 +44,7 @@ func Reply(h Heard) Finding {
 // asked gives what a server was told when it asked another about the recipient: that
 // is the reason, and what stands before it is only how Postfix words the asking.
 func (h heard) asked(text string) heard {
-	m := toldAnother.FindStringSubmatch(text)
+	m := toldAnother().FindStringSubmatch(text)
 	if m == nil || m[1] != "" {
 		return h
 	}
@@ -52,26 +53,26 @@ func (h heard) asked(text string) heard {
 	return h
 }
 
-var toldAnother = regexp.MustCompile(`(?is)(sender address rejected: )?(?:undeliverable|unverified) address: *(\S.*)`)
+var toldAnother = lazyregexp.New(`(?is)(sender address rejected: )?(?:undeliverable|unverified) address: *(\S.*)`)
 
 var (
-	codeStart  = regexp.MustCompile(`(?m)^\s*(?:smtp;\s*)?([2-5]\d\d)(?:[-\s#]|$)`)
-	codeInside = regexp.MustCompile(`(?:said|reply|response|error|answered|with)[^\n]{0,60}?[:\s]([45]\d\d)[-\s]`)
+	codeStart  = lazyregexp.New(`(?m)^\s*(?:smtp;\s*)?([2-5]\d\d)(?:[-\s#]|$)`)
+	codeInside = lazyregexp.New(`(?:said|reply|response|error|answered|with)[^\n]{0,60}?[:\s]([45]\d\d)[-\s]`)
 	// RFC 3463: class, subject, detail.
-	enhancedIn = regexp.MustCompile(`(?:^|[\s(#<\[:;"-])([245]\.\d{1,3}\.\d{1,3})\.?(?:[\s),;:\]>"-]|$)`)
+	enhancedIn = lazyregexp.New(`(?:^|[\s(#<\[:;"-])([245]\.\d{1,3}\.\d{1,3})\.?(?:[\s),;:\]>"-]|$)`)
 )
 
 // codesIn finds the reply code and the enhanced status in a text.
 func codesIn(text string) (int, string) {
 	code, enhanced := 0, ""
-	found := codeStart.FindStringSubmatch(text)
+	found := codeStart().FindStringSubmatch(text)
 	if found == nil {
-		found = codeInside.FindStringSubmatch(text)
+		found = codeInside().FindStringSubmatch(text)
 	}
 	if found != nil {
 		code, _ = strconv.Atoi(found[1]) // three digits
 	}
-	if m := enhancedIn.FindStringSubmatch(text); m != nil && !isIP(m[1]) {
+	if m := enhancedIn().FindStringSubmatch(text); m != nil && !isIP(m[1]) {
 		enhanced = m[1]
 	}
 	return code, enhanced
@@ -102,15 +103,15 @@ func (a anyOf) in(h heard) bool {
 }
 
 var (
-	realAddress = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}`)
-	afterMoved  = regexp.MustCompile(`(?i)(?:moved|try|use|changed|new|neue|nueva|nouvelle|nuovo|novo|bitte|verwenden|forward)[^@]*$`)
+	realAddress = lazyregexp.New(`[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}`)
+	afterMoved  = lazyregexp.New(`(?i)(?:moved|try|use|changed|new|neue|nueva|nouvelle|nuovo|novo|bitte|verwenden|forward)[^@]*$`)
 )
 
 // movedTo gives the last address that stands behind words of moving.
 func movedTo(text string) string {
 	to := ""
-	for _, at := range realAddress.FindAllStringIndex(text, 20) {
-		if afterMoved.MatchString(text[:at[0]]) {
+	for _, at := range realAddress().FindAllStringIndex(text, 20) {
+		if afterMoved().MatchString(text[:at[0]]) {
 			to = strings.TrimRight(text[at[0]:at[1]], ".")
 		}
 	}
@@ -142,7 +143,7 @@ var lists = [][2]string{
 	{"mimecast", "Mimecast"},
 }
 
-var listDomain = regexp.MustCompile(`(?:using|by|at|on|in|from) ([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})`)
+var listDomain = lazyregexp.New(`(?:using|by|at|on|in|from) ([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})`)
 
 func listIn(p prose) string {
 	for _, l := range lists {
@@ -150,17 +151,17 @@ func listIn(p prose) string {
 			return l[1]
 		}
 	}
-	if m := listDomain.FindStringSubmatch(p.words); m != nil && strings.Contains(p.words, "bl") {
+	if m := listDomain().FindStringSubmatch(p.words); m != nil && strings.Contains(p.words, "bl") {
 		return m[1]
 	}
 	return ""
 }
 
 var (
-	waitClock = regexp.MustCompile(`(?:in|for|after|dans|nach) (\d{1,2}):(\d{2}):(\d{2})`)
+	waitClock = lazyregexp.New(`(?:in|for|after|dans|nach) (\d{1,2}):(\d{2}):(\d{2})`)
 	// A number with a unit, after a word that asks to wait, in any of the languages
 	// in which servers do; where no spaces part words, the number stands alone.
-	waitUnits = regexp.MustCompile(`(?:\b(?:in|for|after|within|wait|another|retry-after:?|dans|apres|nach|warten|en|dentro de|despues de|tra|fra|dopo|em|apos|over|na|om|za|po|sonra)|через|后|後|在|过)\s?(\d{1,6}) ?(` +
+	waitUnits = lazyregexp.New(`(?:\b(?:in|for|after|within|wait|another|retry-after:?|dans|apres|nach|warten|en|dentro de|despues de|tra|fra|dopo|em|apos|over|na|om|za|po|sonra)|через|后|後|在|过)\s?(\d{1,6}) ?(` +
 		`s|secs?|seconds?|secondes?|secondi|segundos?|sekunden?|sekund\w*|seconden|секунд\pL*|秒钟?|` +
 		`m|mins?|minutes?|minuten?|minuti|minutos?|minut\w*|minuter|минут\pL*|分钟?|分鐘|` +
 		`h|hrs?|hours?|heures?|stunden?|horas?|ore|ora|uur|timer?|час\pL*|小时|小時|時間)(?:[^\pL]|$|[\p{Han}\p{Hiragana}])`)
@@ -172,10 +173,10 @@ const longestNamed = day
 
 // comeBack is how long a server asks to wait, 0 if it does not say.
 func comeBack(words string) time.Duration {
-	if m := waitClock.FindStringSubmatch(words); m != nil {
+	if m := waitClock().FindStringSubmatch(words); m != nil {
 		return min(number(m[1], time.Hour)+number(m[2], time.Minute)+number(m[3], time.Second), longestNamed)
 	}
-	m := waitUnits.FindStringSubmatch(words)
+	m := waitUnits().FindStringSubmatch(words)
 	if m == nil {
 		return 0
 	}

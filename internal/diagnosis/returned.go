@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sparekey/sparekey/internal/dsn"
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 // Diagnosed is what a returned mail means for one of its recipients.
@@ -105,7 +106,7 @@ func (d *Diagnosed) giveUp(rc dsn.Recipient) {
 // exceeded" says more than that it ended. A reason that would not pass by itself
 // is the class; one that might have is kept beside it.
 func (d *Diagnosed) lookInside(rc dsn.Recipient) {
-	inner := inWords(endOfTime.ReplaceAllString(d.Reply, " "), Heard{Server: rc.RemoteMTA, Domain: domainOf(rc.Address)})
+	inner := inWords(endOfTime().ReplaceAllString(d.Reply, " "), Heard{Server: rc.RemoteMTA, Domain: domainOf(rc.Address)})
 	switch inner.Class.Family() {
 	case FamilyAddress, FamilyMailbox, FamilySender, FamilyContent, FamilyOurs:
 		d.Class, d.Hard = inner.Class, false
@@ -115,7 +116,7 @@ func (d *Diagnosed) lookInside(rc dsn.Recipient) {
 }
 
 // endOfTime is how mail systems say that they stopped trying.
-var endOfTime = regexp.MustCompile(`(?i)(?:retry time(?:out)? (?:exceeded|not reached for any host[^\n]*)|(?:message|envelope|delivery time) expired[^<\n]*|[^\n<]*in (?:the )?queue too long|could not be delivered for[^\n]*)`)
+var endOfTime = lazyregexp.New(`(?i)(?:retry time(?:out)? (?:exceeded|not reached for any host[^\n]*)|(?:message|envelope|delivery time) expired[^<\n]*|[^\n<]*in (?:the )?queue too long|could not be delivered for[^\n]*)`)
 
 // cause reads the evidence about one recipient, the best first: the words of the
 // server that answered, the answer as the text for people quotes it, the codes,
@@ -152,12 +153,12 @@ func answers(rc dsn.Recipient) []Heard {
 	var all []Heard
 	stage := stageOf(rc.Diagnostic + "\n" + rc.Text)
 	quoted := quotedAnswer(rc.Text)
-	diagnostic := strings.TrimSpace(saidBy.ReplaceAllString(rc.Diagnostic, ""))
+	diagnostic := strings.TrimSpace(saidBy().ReplaceAllString(rc.Diagnostic, ""))
 	if rc.DiagnosticType == "x-unix" {
 		diagnostic = exitWords(diagnostic)
 	}
 	// Some reports keep the first line of an answer only; the text has all of it.
-	if replyCode.MatchString(diagnostic) && strings.HasPrefix(oneLine(quoted), oneLine(diagnostic)) {
+	if replyCode().MatchString(diagnostic) && strings.HasPrefix(oneLine(quoted), oneLine(diagnostic)) {
 		diagnostic = quoted
 	}
 	for i, text := range []string{diagnostic, quoted} {
@@ -165,7 +166,7 @@ func answers(rc dsn.Recipient) []Heard {
 			continue
 		}
 		h := Heard{Stage: stage, Text: text, Server: rc.RemoteMTA, Domain: domainOf(rc.Address)}
-		if code := replyCode.FindStringSubmatch(text); code != nil {
+		if code := replyCode().FindStringSubmatch(text); code != nil {
 			h.Code, _ = strconv.Atoi(code[1])
 		}
 		h.Enhanced = dsn.Enhanced(text)
@@ -176,7 +177,7 @@ func answers(rc dsn.Recipient) []Heard {
 
 // inWords reads a text as if it had no codes.
 func inWords(text string, h Heard) Finding {
-	bare := enhancedInText.ReplaceAllString(replyCode.ReplaceAllString(text, ""), "")
+	bare := enhancedInText().ReplaceAllString(replyCode().ReplaceAllString(text, ""), "")
 	return Reply(Heard{Text: bare, Stage: h.Stage, Server: h.Server, Domain: h.Domain})
 }
 
@@ -243,7 +244,7 @@ func causes(paragraph string, rc dsn.Recipient) string {
 	for line := range strings.Lines(paragraph) {
 		trimmed := strings.TrimSpace(line)
 		advice := strings.HasPrefix(trimmed, "* ") && !mentions(trimmed, rc)
-		if !advice && !announces.MatchString(trimmed) {
+		if !advice && !announces().MatchString(trimmed) {
 			b.WriteString(line)
 		}
 	}
@@ -256,17 +257,17 @@ func telling(enhanced string) bool {
 }
 
 var (
-	saidBy         = regexp.MustCompile(`(?i)^(?:smtp;\s*)?(?:host \S+|\S+ \[[^\]]*\]) (?:said|refused to talk to me): |\(in reply to [^)]{1,40}\)\s*$`)
-	replyCode      = regexp.MustCompile(`^\W{0,3}([245][0-9]{2})(?:[ -]|$)`)
-	enhancedInText = regexp.MustCompile(`\b[45]\.[0-9]{1,3}\.[0-9]{1,3}\b`)
-	wrapped        = regexp.MustCompile(`\n[ \t]+`)
-	announces      = regexp.MustCompile(`(?i)(?:following|folgende|suivant|siguiente|seguent)[^:]*:$`)
+	saidBy         = lazyregexp.New(`(?i)^(?:smtp;\s*)?(?:host \S+|\S+ \[[^\]]*\]) (?:said|refused to talk to me): |\(in reply to [^)]{1,40}\)\s*$`)
+	replyCode      = lazyregexp.New(`^\W{0,3}([245][0-9]{2})(?:[ -]|$)`)
+	enhancedInText = lazyregexp.New(`\b[45]\.[0-9]{1,3}\.[0-9]{1,3}\b`)
+	wrapped        = lazyregexp.New(`\n[ \t]+`)
+	announces      = lazyregexp.New(`(?i)(?:following|folgende|suivant|siguiente|seguent)[^:]*:$`)
 	// labelled is a line that says by itself that it is the reason.
-	labelled   = regexp.MustCompile(`(?im)^[ \t]*(?:reason|error|diagnostic|response|grund|ursache|raison|motivo|causa|причина)(?: code| text| message)?[ \t]*:[ \t]*(\S[^\n]*)`)
-	transcript = regexp.MustCompile(`(?m)^[ \t]*<<<[ \t]*(.+)$`)
+	labelled   = lazyregexp.New(`(?im)^[ \t]*(?:reason|error|diagnostic|response|grund|ursache|raison|motivo|causa|причина)(?: code| text| message)?[ \t]*:[ \t]*(\S[^\n]*)`)
+	transcript = lazyregexp.New(`(?m)^[ \t]*<<<[ \t]*(.+)$`)
 	// quotedReply is an answer in the middle of a text: after who said it, in
 	// brackets, or at the beginning of a line.
-	quotedReply = regexp.MustCompile(`(?m)(?:^[ \t]*#?|said:\s+|was:\s+|response:\s+|with:\s+|reason:\s+|: ?|; ?|<|\[|>: |\], |>>> )([45][0-57][0-9](?:[ -][^\n]|-[45]\.)[^\n]*)`)
+	quotedReply = lazyregexp.New(`(?m)(?:^[ \t]*#?|said:\s+|was:\s+|response:\s+|with:\s+|reason:\s+|: ?|; ?|<|\[|>: |\], |>>> )([45][0-57][0-9](?:[ -][^\n]|-[45]\.)[^\n]*)`)
 )
 
 // quotedAnswer finds the answer of a server within a text for people, "" if it
@@ -274,7 +275,7 @@ var (
 // paragraph.
 func quotedAnswer(text string) string {
 	text = clip(text)
-	if lines := transcript.FindAllStringSubmatch(text, 20); lines != nil {
+	if lines := transcript().FindAllStringSubmatch(text, 20); lines != nil {
 		answer := lines[0][1]
 		for _, line := range lines[1:] {
 			if len(line[1]) < 3 || line[1][:3] != answer[:min(3, len(answer))] {
@@ -284,16 +285,16 @@ func quotedAnswer(text string) string {
 		}
 		return strings.TrimSpace(answer)
 	}
-	at := quotedReply.FindStringSubmatchIndex(text)
+	at := quotedReply().FindStringSubmatchIndex(text)
 	if at == nil {
-		if reason := labelled.FindStringSubmatch(text); reason != nil {
+		if reason := labelled().FindStringSubmatch(text); reason != nil {
 			return strings.TrimSpace(reason[1])
 		}
 		return ""
 	}
 	answer, _, _ := strings.Cut(text[at[2]:], "\n\n")
 	answer, _, _ = strings.Cut(answer, "\nGiving up on ")
-	answer = strings.TrimSpace(saidBy.ReplaceAllString(wrapped.ReplaceAllString(answer, " "), ""))
+	answer = strings.TrimSpace(saidBy().ReplaceAllString(wrapped().ReplaceAllString(answer, " "), ""))
 	for _, pair := range []string{"()", "[]"} { // the one that was open before the answer
 		if strings.HasSuffix(answer, pair[1:]) && strings.Count(answer, pair[:1]) < strings.Count(answer, pair[1:]) {
 			answer = answer[:len(answer)-1]
@@ -317,21 +318,21 @@ func exitWords(status string) string {
 const spokeTo = `(?:in reply to|after(?: pipelined)?|like our|>>>|<<<|refused to accept your message) ?\(?(?:sending )?`
 
 var stageWords = []struct {
-	words *regexp.Regexp
+	words func() *regexp.Regexp
 	stage string
 }{
-	{regexp.MustCompile(`(?i)in reply to end of data|after end of data|end of data command|after I sent the message`), "data"},
-	{regexp.MustCompile(`(?i)` + spokeTo + `rcpt`), "rcpt"},
-	{regexp.MustCompile(`(?i)` + spokeTo + `mail from`), "mail"},
-	{regexp.MustCompile(`(?i)` + spokeTo + `data`), "data"},
-	{regexp.MustCompile(`(?i)(?:in reply to|after|like our|>>>) ?\(?(?:sending )?(?:ehlo|helo)`), "hello"},
-	{regexp.MustCompile(`(?i)(?:in reply to|after) ?\(?starttls`), "tls"},
-	{regexp.MustCompile(`(?i)(?:in reply to|after) ?\(?auth`), "auth"},
-	{regexp.MustCompile(`(?i)refused to talk to me|initial server greeting|after initial connection|while connected`), "connect"},
-	{regexp.MustCompile(`(?i)does not like recipient`), "rcpt"},
-	{regexp.MustCompile(`(?i)but sender was rejected`), "mail"},
-	{regexp.MustCompile(`(?i)but my name was rejected`), "hello"},
-	{regexp.MustCompile(`(?i)but greeting failed`), "connect"},
+	{lazyregexp.New(`(?i)in reply to end of data|after end of data|end of data command|after I sent the message`), "data"},
+	{lazyregexp.New(`(?i)` + spokeTo + `rcpt`), "rcpt"},
+	{lazyregexp.New(`(?i)` + spokeTo + `mail from`), "mail"},
+	{lazyregexp.New(`(?i)` + spokeTo + `data`), "data"},
+	{lazyregexp.New(`(?i)(?:in reply to|after|like our|>>>) ?\(?(?:sending )?(?:ehlo|helo)`), "hello"},
+	{lazyregexp.New(`(?i)(?:in reply to|after) ?\(?starttls`), "tls"},
+	{lazyregexp.New(`(?i)(?:in reply to|after) ?\(?auth`), "auth"},
+	{lazyregexp.New(`(?i)refused to talk to me|initial server greeting|after initial connection|while connected`), "connect"},
+	{lazyregexp.New(`(?i)does not like recipient`), "rcpt"},
+	{lazyregexp.New(`(?i)but sender was rejected`), "mail"},
+	{lazyregexp.New(`(?i)but my name was rejected`), "hello"},
+	{lazyregexp.New(`(?i)but greeting failed`), "connect"},
 }
 
 // stageOf tells the step in which a server answered, as its client words it.
@@ -339,7 +340,7 @@ func stageOf(text string) string {
 	text = strings.Join(strings.Fields(clip(text)), " ")
 	best, stage := len(text)+1, ""
 	for _, s := range stageWords {
-		if at := s.words.FindStringIndex(text); at != nil && at[0] < best {
+		if at := s.words().FindStringIndex(text); at != nil && at[0] < best {
 			best, stage = at[0], s.stage
 		}
 	}

@@ -4,20 +4,22 @@ import (
 	"cmp"
 	_ "embed" // the rules
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/sparekey/sparekey/internal/folding"
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 //go:embed rules.tsv
 var rulesText string
 
-// rules are tried in their order; the first that fits gives the class.
-var rules = mustRules(rulesText)
+// rules are tried in their order; the first that fits gives the class. They are
+// read when the first answer is judged.
+var rules = sync.OnceValue(func() []rule { return mustRules(rulesText) })
 
 // A rule is one line of rules.tsv.
 type rule struct {
@@ -51,7 +53,7 @@ func (r rule) fits(h heard) bool {
 
 // judge gives the first rule's class.
 func judge(h heard) Class {
-	for _, r := range rules {
+	for _, r := range rules() {
 		if r.fits(h) {
 			return h.soFar(r.class)
 		}
@@ -88,11 +90,11 @@ func (h heard) soFar(c Class) Class {
 // aboutSender tells whether an answer judges the sender's address; one that only asks
 // to tell the sender, or where the sender may read more, does not.
 func aboutSender(h heard) bool {
-	h.words = senderMayRead.ReplaceAllString(h.words, " ")
+	h.words = senderMayRead().ReplaceAllString(h.words, " ")
 	return senderWords.in(h) && !recipientWords.in(h)
 }
 
-var senderMayRead = regexp.MustCompile(`\b(?:sender's|sender|sending|originating|originator) (?:address|mailbox|account|domain) ?[:,;-]? ?(?:please |kindly )?(?:see|read|visit|consult|refer to|go to)\b`)
+var senderMayRead = lazyregexp.New(`\b(?:sender's|sender|sending|originating|originator) (?:address|mailbox|account|domain) ?[:,;-]? ?(?:please |kindly )?(?:see|read|visit|consult|refer to|go to)\b`)
 
 var (
 	senderWords = anyOf(phrases("{invalid,bad,illegal,malformed,forged,unknown,nonexistent,non-existent,unverified,unroutable,unrouteable,undeliverable} {envelope ,mail ,}{sender,return path,return-path,return address,reverse path,reverse-path,from address} | " +

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"mime"
 	"net/mail"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/emersion/go-message/charset"
+
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 // header is the fields of a mail or part, in order, unfolded but not decoded.
@@ -142,7 +143,7 @@ type content struct {
 	params map[string]string
 }
 
-var looseParam = regexp.MustCompile(`(?i)\b(boundary|charset|report-type|name)\s*=\s*(?:"([^"]*)"?|([^\s;]+))`)
+var looseParam = lazyregexp.New(`(?i)\b(boundary|charset|report-type|name)\s*=\s*(?:"([^"]*)"?|([^\s;]+))`)
 
 // contentType reads the field, also where its grammar is broken.
 func (h header) contentType() content {
@@ -155,7 +156,7 @@ func (h header) contentType() content {
 	}
 	kind, _, _ := strings.Cut(value, ";")
 	c := content{strings.ToLower(strings.TrimSpace(kind)), map[string]string{}}
-	for _, found := range looseParam.FindAllStringSubmatch(value, 20) {
+	for _, found := range looseParam().FindAllStringSubmatch(value, 20) {
 		if name := strings.ToLower(found[1]); c.params[name] == "" {
 			c.params[name] = found[2] + found[3]
 		}
@@ -177,13 +178,13 @@ func addresses(value string) []string {
 
 // looseMailbox is an address in running text. The length of a local part is
 // bounded so that no text makes it slow.
-var looseMailbox = regexp.MustCompile(`[^\s<>"'(),;:\[\]{}|]{1,100}@[\pL\pN](?:[\pL\pN.-]{0,250}[\pL\pN])?`)
+var looseMailbox = lazyregexp.New(`[^\s<>"'(),;:\[\]{}|]{1,100}@[\pL\pN](?:[\pL\pN.-]{0,250}[\pL\pN])?`)
 
 func mailboxes(text string) []string {
 	if !strings.Contains(text, "@") {
 		return nil
 	}
-	return looseMailbox.FindAllString(text, 50)
+	return looseMailbox().FindAllString(text, 50)
 }
 
 // sentTo gives the addresses the mail was sent to, each once.

@@ -1,10 +1,10 @@
 package dsn
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/sparekey/sparekey/internal/folding"
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 // phrases are words in many languages, folded. They tell what a mail is, never
@@ -20,10 +20,10 @@ func (p phrases) in(folded string) bool {
 	return false
 }
 
-var spaces = regexp.MustCompile(`\s+`)
+var spaces = lazyregexp.New(`\s+`)
 
 // fold gives plain letters with white space collapsed, also at the ends.
-func fold(s string) string { return spaces.ReplaceAllString(folding.Letters(s), " ") }
+func fold(s string) string { return spaces().ReplaceAllString(folding.Letters(s), " ") }
 
 func folded(all ...string) phrases {
 	p := make(phrases, len(all))

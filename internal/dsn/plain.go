@@ -2,9 +2,10 @@ package dsn
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 // readPlain reads a mail without any part for machines: a report in plain words,
@@ -53,10 +54,10 @@ func (m letter) isReport(r *Returned, subject, said string) bool {
 	}
 	speaks := reportSubject.in(subject) || delaySubject.in(subject)
 	if m.fromSystem(r) {
-		return speaks || reportWords.in(said) || delayWords.in(said) || smtpRefusal.MatchString(r.Text)
+		return speaks || reportWords.in(said) || delayWords.in(said) || smtpRefusal().MatchString(r.Text)
 	}
 	// An author with another name must show every sign of a report and none of an answer.
-	return r.ReturnPath == "<>" && speaks && (reportWords.in(said) || smtpRefusal.MatchString(r.Text)) &&
+	return r.ReturnPath == "<>" && speaks && (reportWords.in(said) || smtpRefusal().MatchString(r.Text)) &&
 		!answerWords.in(said) && r.AutoSubmitted == "" && !m.header.has("X-Auto-Response-Suppress") && !m.header.has("Precedence") && !m.header.has("In-Reply-To")
 }
 
@@ -67,7 +68,7 @@ func (m letter) isNotice() bool {
 }
 
 // smtpRefusal is an answer of a mail server within a text.
-var smtpRefusal = regexp.MustCompile(`(?m)(?:^|[\s:>("\[])(?:#?[45]\.[0-9]\.[0-9]{1,3}\b|[45][0-57][0-9][ -](?:[45]\.[0-9]\.[0-9]|[^\s\d]))`)
+var smtpRefusal = lazyregexp.New(`(?m)(?:^|[\s:>("\[])(?:#?[45]\.[0-9]\.[0-9]{1,3}\b|[45][0-57][0-9][ -](?:[45]\.[0-9]\.[0-9]|[^\s\d]))`)
 
 // fromSystem tells whether the author is a mail system by its name.
 func (m letter) fromSystem(r *Returned) bool {
@@ -85,10 +86,10 @@ func (m letter) fromSystem(r *Returned) bool {
 	return systemNames.in(fold(name)) || systemName(from)
 }
 
-var systemLocal = regexp.MustCompile(`^(?i:mailer[-_. ]?daemon|poo?st[-_.]?master|mail[-_.]?daemon|daemon|mdaemon|mmdf|uucp|bounces?|mail[-_.]?delivery|mail\.delivery\.system|mailerdaemon|mail-?system|delivery[-_.]?(?:failure|status|notification)s?|ndr|listmaster|mailmaster|maildelivery|mailer)(?:[@+].*)?$`)
+var systemLocal = lazyregexp.New(`^(?i:mailer[-_. ]?daemon|poo?st[-_.]?master|mail[-_.]?daemon|daemon|mdaemon|mmdf|uucp|bounces?|mail[-_.]?delivery|mail\.delivery\.system|mailerdaemon|mail-?system|delivery[-_.]?(?:failure|status|notification)s?|ndr|listmaster|mailmaster|maildelivery|mailer)(?:[@+].*)?$`)
 
 func systemName(address string) bool {
-	return systemLocal.MatchString(strings.Trim(address, "<>\" "))
+	return systemLocal().MatchString(strings.Trim(address, "<>\" "))
 }
 
 // onlyPage: the mail is a web page and nothing else.
@@ -133,7 +134,7 @@ func (m letter) isAnswer(r *Returned, subject, said string) bool {
 	if r.AutoSubmitted != "" && r.AutoSubmitted != "no" || m.header.has("X-Auto-Response-Suppress") {
 		return true
 	}
-	answers := replySubject.MatchString(subject)
+	answers := replySubject().MatchString(subject)
 	switch firstWord(m.header.get("Precedence")) {
 	case "bulk", "junk", "list":
 		if r.ReturnPath == "<>" || m.header.has("In-Reply-To") || answers {
@@ -143,7 +144,7 @@ func (m letter) isAnswer(r *Returned, subject, said string) bool {
 	return r.ReturnPath == "<>" || answerWords.in(said) || m.header.has("In-Reply-To") && !answers
 }
 
-var replySubject = regexp.MustCompile(`^(?:re|aw|sv|vs|antw|odp|rv|ref|rif|r|回复|答复|返信)\s*[:：]`)
+var replySubject = lazyregexp.New(`^(?:re|aw|sv|vs|antw|odp|rv|ref|rif|r|回复|答复|返信)\s*[:：]`)
 
 // spoken gives the recipients that a report in plain words speaks of.
 func (m letter) spoken(r *Returned, action string) []Recipient {
@@ -164,13 +165,13 @@ func (m letter) spoken(r *Returned, action string) []Recipient {
 var (
 	// introduced is a line that begins with an address, as lists of failed
 	// recipients do: "<a@b>:", "  a@b", "* a@b: reason", "a@b on Mon, 4 May".
-	introduced = regexp.MustCompile(`^(?:[45][0-9]{2} (?:[45]\.[0-9.]+ )?)?[\s*•·–-]*(?:-- )?["'(\[]?<?(?:mailto:)?([^\s<>"'(),;:\[\]{}|]{1,100}@[\pL\pN](?:[\pL\pN.-]{0,250}[\pL\pN])?)>?["')\]]?(?:\.\.\.|[:,;.]?)(?:\s|$|<)`)
+	introduced = lazyregexp.New(`^(?:[45][0-9]{2} (?:[45]\.[0-9.]+ )?)?[\s*•·–-]*(?:-- )?["'(\[]?<?(?:mailto:)?([^\s<>"'(),;:\[\]{}|]{1,100}@[\pL\pN](?:[\pL\pN.-]{0,250}[\pL\pN])?)>?["')\]]?(?:\.\.\.|[:,;.]?)(?:\s|$|<)`)
 	// replyGoesOn is a line of an answer, which names whom it likes: "550-a@b is not local".
-	replyGoesOn = regexp.MustCompile(`^\s*[45][0-9]{2}-`)
+	replyGoesOn = lazyregexp.New(`^\s*[45][0-9]{2}-`)
 	// announced is a line that speaks of one: "Recipient: a@b", "Your message to a@b".
-	announced = regexp.MustCompile(`(?i)(?:recipients?|rcpt to|address|destinat\w+|empfänger|user|mailbox|account|an|to|for|à|para|per|attempts?|адрес\w*)[:\s"'<(\[]{1,4}(?:mailto:)?([^\s<>"'(),;:\[\]{}|]{1,100}@[\pL\pN](?:[\pL\pN.-]{0,250}[\pL\pN])?)`)
+	announced = lazyregexp.New(`(?i)(?:recipients?|rcpt to|address|destinat\w+|empfänger|user|mailbox|account|an|to|for|à|para|per|attempts?|адрес\w*)[:\s"'<(\[]{1,4}(?:mailto:)?([^\s<>"'(),;:\[\]{}|]{1,100}@[\pL\pN](?:[\pL\pN.-]{0,250}[\pL\pN])?)`)
 	// notThese are lines whose address is somebody else's.
-	notThese = regexp.MustCompile(`(?i)^\W*(?:from|sender|mail from|message-id|references|contact|please|for (?:help|assistance|further)|reply-to|cc|envelope-from|by|von|de|x-)\b|mail from:|postmaster|message-id`)
+	notThese = lazyregexp.New(`(?i)^\W*(?:from|sender|mail from|message-id|references|contact|please|for (?:help|assistance|further)|reply-to|cc|envelope-from|by|von|de|x-)\b|mail from:|postmaster|message-id`)
 )
 
 // named finds the addresses a report in plain words is about.
@@ -184,17 +185,17 @@ func (m letter) named(r *Returned) []string {
 			break
 		}
 		line = line[:min(len(line), 1000)]
-		if !strings.Contains(line, "@") || replyGoesOn.MatchString(line) {
+		if !strings.Contains(line, "@") || replyGoesOn().MatchString(line) {
 			continue
 		}
-		if found := introduced.FindStringSubmatch(line); found != nil && !mine(found[1]) {
+		if found := introduced().FindStringSubmatch(line); found != nil && !mine(found[1]) {
 			lists[0].add(found[1])
 			continue
 		}
-		if notThese.MatchString(line) {
+		if notThese().MatchString(line) {
 			continue
 		}
-		for _, found := range announced.FindAllStringSubmatch(line, 5) {
+		for _, found := range announced().FindAllStringSubmatch(line, 5) {
 			if !mine(found[1]) {
 				lists[1].add(found[1])
 			}

@@ -1,8 +1,9 @@
 package dsn
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 // readReport reads the machine part of a delivery report (RFC 3464 section 2),
@@ -42,7 +43,7 @@ func (m letter) readReport(r *Returned) bool {
 	return true
 }
 
-var embeddedStatus = regexp.MustCompile(`(?im)^[ \t]*(?:Reporting-MTA|Final-Recipient)[ \t]*:`)
+var embeddedStatus = lazyregexp.New(`(?im)^[ \t]*(?:Reporting-MTA|Final-Recipient)[ \t]*:`)
 
 // statusTexts gives the texts that may hold the fields of a report.
 func (m letter) statusTexts() []string {
@@ -60,7 +61,7 @@ func (m letter) statusTexts() []string {
 			continue
 		}
 		text := p.text()
-		if at := embeddedStatus.FindStringIndex(text); at != nil {
+		if at := embeddedStatus().FindStringIndex(text); at != nil {
 			texts = append(texts, text[at[0]:])
 		}
 	}
@@ -181,10 +182,10 @@ type typedValue struct {
 	value string
 }
 
-var fieldType = regexp.MustCompile(`^\s*([A-Za-z0-9][A-Za-z0-9._-]{0,40})\s*;\s*`)
+var fieldType = lazyregexp.New(`^\s*([A-Za-z0-9][A-Za-z0-9._-]{0,40})\s*;\s*`)
 
 func typed(value string) typedValue {
-	if found := fieldType.FindStringSubmatch(value); found != nil {
+	if found := fieldType().FindStringSubmatch(value); found != nil {
 		return typedValue{strings.ToLower(found[1]), strings.TrimSpace(value[len(found[0]):])}
 	}
 	return typedValue{"", strings.TrimSpace(value)}
@@ -204,11 +205,11 @@ func (t typedValue) address() string {
 	return strings.TrimSpace(strings.Trim(value, "<>;,"))
 }
 
-var escape = regexp.MustCompile(`\\x\{([0-9A-Fa-f]{2,6})\}`)
+var escape = lazyregexp.New(`\\x\{([0-9A-Fa-f]{2,6})\}`)
 
 // unescaped undoes the escapes of RFC 6533 section 3.
 func unescaped(s string) string {
-	return escape.ReplaceAllStringFunc(s, func(e string) string {
+	return escape().ReplaceAllStringFunc(s, func(e string) string {
 		var r rune
 		for _, c := range e[3 : len(e)-1] {
 			r = r<<4 | hexDigit(c)
@@ -230,12 +231,12 @@ func hexDigit(c rune) rune {
 	return c - 'a' + 10
 }
 
-var enhancedCode = regexp.MustCompile(`(?:^|[^0-9.])([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[^0-9.]|\.?$|\.\s)`)
+var enhancedCode = lazyregexp.New(`(?:^|[^0-9.])([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:[^0-9.]|\.?$|\.\s)`)
 
 // Enhanced finds the first enhanced status code (RFC 3463) in a text, "" if there
 // is none.
 func Enhanced(text string) string {
-	if found := enhancedCode.FindStringSubmatch(text); found != nil {
+	if found := enhancedCode().FindStringSubmatch(text); found != nil {
 		return found[1]
 	}
 	return ""

@@ -1,9 +1,10 @@
 package dsn
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 // words gives what the mail says to people, and what follows of the mail it
@@ -47,7 +48,7 @@ func bounded(s string, most int) string {
 
 // The lines that servers write above the mail they return. What stands below
 // must not be taken for their own words.
-var originalBelow = regexp.MustCompile(`(?im)^[ \t>*=_-]*(?:` + strings.Join([]string{
+var originalBelow = lazyregexp.New(`(?im)^[ \t>*=_-]*(?:` + strings.Join([]string{
 	`below (?:this line )?is (?:a|the) copy`, `this is a copy of (?:the|your) message`, `enclosed is a copy`,
 	`included is a copy`, `original message(?: follows| headers?)?[ \t:.=_-]*$`, `the original message follows`, `original headers? follow`,
 	`message headers? follow`, `unsent message (?:follows|below)`, `undelivered message follows`, `returned message follows`,
@@ -69,7 +70,7 @@ var mailFields = []string{
 // so, or where three lines of a header stand together.
 func cutOriginal(text string) (said, quoted string) {
 	end := len(text)
-	if at := originalBelow.FindStringIndex(text); at != nil && strings.TrimSpace(text[:at[0]]) != "" {
+	if at := originalBelow().FindStringIndex(text); at != nil && strings.TrimSpace(text[:at[0]]) != "" {
 		end = at[0]
 	}
 	if at := headerBlock(text[:end]); at > 0 {

@@ -41,6 +41,7 @@ var levels = map[string]int{
 	"internal/folding":     pure,
 	"internal/id":          pure,
 	"internal/inbox":       pure,
+	"internal/lazyregexp":  pure,
 	"internal/mail":        pure,
 	"internal/maildns":     pure,
 	"internal/mailevent":   pure,

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 // maxName is the longest name shown, in characters.
@@ -17,7 +19,7 @@ const maxName = 80
 
 var (
 	// RFC 5322 section 3.6.4, of the bracketed forms only that of IP addresses.
-	messageID = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,150}@([A-Za-z0-9.-]{1,253}|" + ipLiteral + ")$")
+	messageID = lazyregexp.New("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,150}@([A-Za-z0-9.-]{1,253}|" + ipLiteral + ")$")
 	code      = regexp.MustCompile(`^[0-9]{8}$`)
 
 	errAddress = errors.New("malformed address")
@@ -27,11 +29,11 @@ var (
 // (RFC 5321 section 4.1.3): what the sender has where the public address has none.
 const ipLiteral = `\[(IPv6:)?[0-9A-Fa-f.:]{2,45}\]`
 
-var senderLiteral = regexp.MustCompile("^[A-Za-z0-9._+-]{1,64}@" + ipLiteral + "$")
+var senderLiteral = lazyregexp.New("^[A-Za-z0-9._+-]{1,64}@" + ipLiteral + "$")
 
 // senderAddress is plainAddress for the sender, who may have an IP address for a domain.
 func senderAddress(address string) (string, error) {
-	if senderLiteral.MatchString(address) {
+	if senderLiteral().MatchString(address) {
 		return address, nil
 	}
 	return plainAddress(address)

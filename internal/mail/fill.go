@@ -6,6 +6,7 @@ import (
 	"fmt"
 	html "html/template"
 	"strings"
+	"sync"
 	text "text/template"
 	"time"
 )
@@ -20,10 +21,12 @@ type page struct {
 }
 
 // codeOnly is the reset mail in its shortest form, which has no HTML.
-var codeOnly = text.Must(text.ParseFS(files, "templates/parts.txt", "templates/reset-code.txt")).Lookup("reset-code.txt")
+var codeOnly = sync.OnceValue(func() *text.Template {
+	return text.Must(text.ParseFS(files, "templates/parts.txt", "templates/reset-code.txt")).Lookup("reset-code.txt")
+})
 
-// pages is filled at the start, so that a broken template stops the program.
-var pages = parse()
+// pages are parsed when the first mail is rendered.
+var pages = sync.OnceValue(parse)
 
 func parse() map[Kind]page {
 	all := make(map[Kind]page, len(Kinds))
@@ -94,15 +97,15 @@ func fill(k Kind, d Data) (string, string, error) {
 	plain.Grow(2 << 10) // what most mails need
 	rich.Grow(8 << 10)
 	if d.CodeOnly {
-		if err := codeOnly.Execute(&plain, v); err != nil {
+		if err := codeOnly().Execute(&plain, v); err != nil {
 			return "", "", fmt.Errorf("text: %w", err)
 		}
 		return plain.String(), "", nil
 	}
-	if err := pages[k].text.Execute(&plain, v); err != nil {
+	if err := pages()[k].text.Execute(&plain, v); err != nil {
 		return "", "", fmt.Errorf("text: %w", err)
 	}
-	if err := pages[k].html.Execute(&rich, v); err != nil {
+	if err := pages()[k].html.Execute(&rich, v); err != nil {
 		return "", "", fmt.Errorf("html: %w", err)
 	}
 	return plain.String(), rich.String(), nil

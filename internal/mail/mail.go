@@ -152,7 +152,7 @@ func check(k Kind, d Data) error {
 	if d.Date.IsZero() {
 		return errors.New("no date")
 	}
-	if !messageID.MatchString(d.MessageID) {
+	if !messageID().MatchString(d.MessageID) {
 		return errors.New("malformed message id")
 	}
 	if err := checkAddresses(d, need.addresses); err != nil {

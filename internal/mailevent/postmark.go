@@ -8,12 +8,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/dsn"
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 // postmark reads the events of Postmark, which signs nothing: a password in the
@@ -159,12 +159,12 @@ var postmarkBounces = map[string]struct {
 	"InboundError":          {},
 }
 
-var messageIDLine = regexp.MustCompile(`(?mi)^(?:X-)?Message-ID:[ \t]*(?:\r?\n[ \t]+)?<([^<>\s]{1,998})>`)
+var messageIDLine = lazyregexp.New(`(?mi)^(?:X-)?Message-ID:[ \t]*(?:\r?\n[ \t]+)?<([^<>\s]{1,998})>`)
 
 // messageIDIn finds the Message-IDs of a mail that came back.
 func messageIDIn(content string) []string {
 	var ids []string
-	for _, m := range messageIDLine.FindAllStringSubmatch(content, 5) {
+	for _, m := range messageIDLine().FindAllStringSubmatch(content, 5) {
 		ids = append(ids, m[1])
 	}
 	return bare(ids...)

@@ -12,13 +12,13 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/diagnosis"
 	"github.com/sparekey/sparekey/internal/dsn"
+	"github.com/sparekey/sparekey/internal/lazyregexp"
 )
 
 // snsOld is how long Amazon SNS tries to deliver by itself.
@@ -129,11 +129,11 @@ func (s *ses) prove(ctx context.Context, n notification, now time.Time) error {
 }
 
 // snsHost is where certificates and confirmations of SNS live, and nothing else.
-var snsHost = regexp.MustCompile(`^sns\.[a-z0-9-]{3,30}\.amazonaws\.com(\.cn)?$`)
+var snsHost = lazyregexp.New(`^sns\.[a-z0-9-]{3,30}\.amazonaws\.com(\.cn)?$`)
 
 func ofSNS(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "https" && u.User == nil && u.Port() == "" && snsHost.MatchString(u.Host) && len(address) < 4096
+	return err == nil && u.Scheme == "https" && u.User == nil && u.Port() == "" && snsHost().MatchString(u.Host) && len(address) < 4096
 }
 
 // maxCertificates bounds the cache: SNS has one certificate a region at a time.

@@ -16,6 +16,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Prefix is where Handler expects to be mounted.
@@ -33,7 +34,7 @@ type file struct {
 	url     string
 	kind    string
 	plain   []byte
-	gzipped []byte
+	gzipped func() []byte // packed when it is first asked for: that takes longer than a start
 }
 
 var byName, byURL = load()
@@ -72,7 +73,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	body := f.plain
 	if takesGzip(r.Header.Get("Accept-Encoding")) {
 		h.Set("Content-Encoding", "gzip")
-		body = f.gzipped
+		body = f.gzipped()
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method == http.MethodGet {
@@ -114,7 +115,7 @@ func load() (names, urls map[string]file) {
 			url:     Prefix + base64.RawURLEncoding.EncodeToString(sum[:9]) + "/" + e.Name(),
 			kind:    kinds[path.Ext(e.Name())],
 			plain:   plain,
-			gzipped: compress(plain),
+			gzipped: sync.OnceValue(func() []byte { return compress(plain) }),
 		}
 		names[e.Name()], urls[f.url] = f, f
 	}

@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	if len(args) == 0 {
 		return t.lost(parser)
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(asksHelp(args))
 	if helped {
 		return done
 	}
@@ -102,6 +102,15 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	}
 	_, _ = fmt.Fprintln(t.err, sentence(err))
 	return failed
+}
+
+// asksHelp turns "help COMMAND" into "COMMAND --help", but for what is a command
+// below help.
+func asksHelp(args []string) []string {
+	if args[0] != "help" || len(args) > 1 && (args[1] == "feedback" || strings.HasPrefix(args[1], "-")) {
+		return args
+	}
+	return append(args[1:], "--help")
 }
 
 // usageError is wrong usage that the grammar cannot see.

@@ -27,7 +27,8 @@ type userImport struct {
 func (userImport) Help() string {
 	return "The fields are email, name, role (member unless it says otherwise), state, external_id and password_hash. " +
 		"Without a password hash a user is invited when somebody sends the invitation. " +
-		"Users who are there already are never changed. One refused line is enough for nothing to be added, unless --partial is given."
+		"Users who are there already are never changed. One refused line is enough for nothing to be added, unless --partial is given; " +
+		"the exit status is 1 then, too."
 }
 
 // imported is what came of an import as scripts read it.
@@ -68,8 +69,23 @@ func (c userImport) Run(ctx context.Context, t *terminal, s *settings) error {
 			return refused
 		}
 		out.Read, out.Added, out.Refused = sum.Read, sum.Added, sum.Refused
-		return errors.Join(c.print(t, out), refused)
+		return errors.Join(c.print(t, out), refused, c.leftOut(out))
 	})
+}
+
+// leftOut is the failure of an import that is partial: scripts must notice.
+func (c userImport) leftOut(out imported) error {
+	if !c.Partial || out.Refused == 0 {
+		return nil
+	}
+	verb := "were not"
+	switch {
+	case c.DryRun:
+		verb = "would not be"
+	case out.Refused == 1:
+		verb = "was not"
+	}
+	return fault.New(fault.Invalid, "%d of %d lines %s imported; see the report above.", out.Refused, out.Read, verb)
 }
 
 func (c userImport) print(t *terminal, out imported) error {

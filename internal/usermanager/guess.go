@@ -6,6 +6,7 @@ import (
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/folding"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/user"
 )
@@ -40,8 +41,8 @@ func guess(tx *db.Tx, actor access.Actor, env id.Environment, key string) (*Gues
 }
 
 // nearest finds the user whose address comes nearest to a typed one: reads the
-// same, differs in at most two letters, has the same name at another domain, or
-// was the typed one before.
+// same, differs in at most two letters, accents apart, has the same name at
+// another domain, or was the typed one before.
 func nearest(tx *db.Tx, env id.Environment, key string) (*Guess, error) {
 	former, err := user.ByFormerAddress(tx, env, key)
 	if err == nil && former.State != user.Deactivated {
@@ -50,7 +51,7 @@ func nearest(tx *db.Tx, env id.Environment, key string) (*Guess, error) {
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return nil, err
 	}
-	local, domain, _ := strings.Cut(key, "@")
+	local, domain, _ := strings.Cut(folding.Plain(key), "@")
 	local = withoutTag(local)
 	best, bestCost := (*Guess)(nil), tooFar
 	seen := map[id.User]bool{}
@@ -114,6 +115,10 @@ const (
 
 // compare tells how far a typed address is from a real one, and why it may be meant.
 func compare(typed, real string) (int, string) {
+	typed, real = folding.Plain(typed), folding.Plain(real)
+	if typed == real { // the keys are not
+		return 0, "the same in plain letters"
+	}
 	typedLocal, typedDomain, _ := strings.Cut(typed, "@")
 	realLocal, realDomain, _ := strings.Cut(real, "@")
 	if readsTheSame(typed) == readsTheSame(real) {

@@ -102,7 +102,7 @@ func unmatched(tx *db.Tx, actor access.Actor, env id.Environment, words string, 
 		return UnmatchedPage{}, err
 	}
 	wanted := strings.Fields(folding.Fold(words))
-	all = slices.DeleteFunc(all, func(u Unmatched) bool { return !containsAll(folding.Fold(u.Address), wanted) })
+	all = slices.DeleteFunc(all, func(u Unmatched) bool { return !containsAll(folding.Findable(u.Address), wanted) })
 	from := 0
 	if after != (UnmatchedPlace{}) {
 		for from < len(all) && !after.before(all[from].place()) {

@@ -41,6 +41,9 @@ func TestWhoWasProbablyMeant(t *testing.T) {
 		w.add("martin@acme.example", "Martin", access.Member, user.Active)
 		w.add("jjansen@acme.example", "J. Jansen", access.Member, user.Active)
 		w.add("andreas@acme.example", "Andreas", access.Member, user.Active)
+		w.add("müller.jürgen@acme.example", "Jürgen", access.Member, user.Active)
+		w.add("andre.lefevre@acme.example", "André", access.Member, user.Active)
+		w.add("strasser@acme.example", "Ines", access.Member, user.Active)
 		married := w.add("maiden.name@elsewhere.example", "Jo", access.Member, user.Active)
 		w.update(func(tx *db.Tx) error {
 			next, err := address.Parse("another.one@third.example")
@@ -62,6 +65,11 @@ func TestWhoWasProbablyMeant(t *testing.T) {
 			"jjanson@acme.example":          "J. Jansen: one letter differs",
 			"andrea@acme.example":           "Andreas: one letter differs",
 			"jane+news@acme.example":        "Jane Doe: the same but for what follows the plus",
+			"muller.jurgen@acme.example":    "Jürgen: the same in plain letters",
+			"muller.jurgn@acme.example":     "Jürgen: one letter differs",
+			"andré.lefèvré@acme.example":    "André: the same in plain letters",
+			"andré.lefèvre@gmail.com":       "André: same name at acme.example",
+			"straßer@acme.example":          "Ines: the same in plain letters",
 			"maiden.name@elsewhere.example": "Jo: their address before it changed",
 			"somebody.else@other.example":   "",
 			"dan@acme.exampel":              "",
@@ -128,6 +136,10 @@ func TestAllThatMatchedNobodyCanBeSeen(t *testing.T) {
 		require.Len(t, slices.Compact(seen), 46, "each once")
 
 		p, err := w.UnmatchedAfter(t.Context(), w.admin, w.env, "JANE exampel", usermanager.UnmatchedPlace{LastAt: time.Now().Add(time.Hour), Key: "is gone from the list"})
+		require.NoError(t, err)
+		require.Len(t, p.Rows, 1)
+		w.asked("zoë@elsewhere.example")
+		p, err = w.UnmatchedAfter(t.Context(), w.admin, w.env, "zoe@", usermanager.UnmatchedPlace{})
 		require.NoError(t, err)
 		require.Len(t, p.Rows, 1)
 		_, err = w.UnmatchedAfter(t.Context(), w.helpdesk, w.env, "", usermanager.UnmatchedPlace{})

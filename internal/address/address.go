@@ -35,12 +35,16 @@ var comparison = precis.NewFreeform(precis.FoldCase(), precis.Norm(norm.NFKC))
 // domains reads international names strictly, for registration (RFC 5891).
 var domains = idna.New(idna.MapForLookup(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.BidiRule(), idna.Transitional(false))
 
+// narrow are the two signs of an address as East Asian keyboards write them.
+var narrow = strings.NewReplacer("＠", "@", "．", ".", "。", ".", "｡", ".")
+
 // Parse reads a bare address: local@domain, nothing around it. White space at
-// the ends, which phones add, is taken off; anything else unusual (quoted
-// parts, comments, lists, routes, control characters) is refused with a fault
-// about the field "email".
+// the ends, which phones add, and a dot at the end, of a sentence or of a whole
+// domain name, are taken off; anything else unusual (quoted parts, comments,
+// lists, routes, control characters) is refused with a fault about the field
+// "email".
 func Parse(text string) (Address, error) {
-	text = strings.TrimSpace(text)
+	text = strings.TrimSuffix(narrow.Replace(strings.TrimSpace(text)), ".")
 	if len(text) > maxAddress {
 		return Address{}, refuse("This address is too long: an e-mail address has at most %d characters.", maxAddress)
 	}

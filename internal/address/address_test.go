@@ -13,6 +13,7 @@ func TestSameAddressSameKey(t *testing.T) {
 	for _, same := range [][]string{
 		{"jane@acme.example", "Jane@Acme.Example", " jane@acme.example\n", "ＪＡＮＥ@acme.example", "jane@ACME.EXAMPLE"},
 		{"mike@example.org", "mi\u212ae@example.org"},
+		{"jane.doe@acme.example", "jane.doe＠acme.example", "jane．doe＠acme．example", "jane。doe@acme｡example", "jane.doe@acme.example. ", "jane.doe＠acme.example。"},
 		{"jane@bücher.example", "jane@xn--bcher-kva.example", "JANE@BÜCHER.example"},
 	} {
 		first, err := Parse(same[0])
@@ -45,7 +46,8 @@ func TestWhatIsNoPlainAddressIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{
 		"", "jane", "@acme.example", "jane@", "jane@acme example", "ja ne@acme.example",
-		"v@x,e@y", "v@x;e@y", "v@x e@y", "v@x|e@y.example,", "v@x\x00e@y", "v@x\r\nbcc:e@y", "jane@acme.example.",
+		"v@x,e@y", "v@x;e@y", "v@x e@y", "v@x|e@y.example,", "v@x\x00e@y", "v@x\r\nbcc:e@y", "jane@acme.example..", "jane@.", "jane.＠acme.example",
+		"a@b＠evil.test", "a＠b@evil.test", "＠", ".",
 		"John <jane@acme.example>", "jane@acme.example (evil@y)", `"quoted part"@acme.example`,
 		"a%evil.test@good.test", "good.test!evil@b.test", "@a,@b:c@d", "(comment)user@good.test",
 		"=?utf-8?q?=61=40evil.test=3e?=@good.test", "jane@[127.0.0.1]", "jane@-acme.example",
@@ -68,6 +70,7 @@ func TestQuotationMarksAreNamed(t *testing.T) {
 func FuzzKeysSettle(f *testing.F) {
 	f.Add("Jane@Acme.Example")
 	f.Add("ſtraße@bücher.example")
+	f.Add("jane．doe＠acme。example.")
 	f.Fuzz(func(t *testing.T, text string) {
 		a, err := Parse(text)
 		if err != nil {

@@ -65,7 +65,7 @@ func TestTheCodeOnTheWaitingPage(t *testing.T) {
 	t.Parallel()
 	w := world(t)
 	jane := Profile(t, w.URL)
-	ask(jane, "jane@acme.example")
+	ask(jane, "jane＠acme．example") // as an East Asian keyboard may write it
 	code := w.Mail("jane@acme.example", "Reset your password").Code()
 	wrong := strings.Map(func(c rune) rune { return '0' + (c-'0'+1)%10 }, code)
 	jane.Fill("Code", wrong)

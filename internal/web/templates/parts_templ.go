@@ -1053,7 +1053,7 @@ func email(p Page, value string, focus bool) templ.Component {
 		ctx = templ.ClearChildren(ctx)
 		templ_7745c5c3_Err = field(p, input{
 			Name: "email", Label: "Email", Value: value, Autocomplete: "username", InputMode: "email",
-			Pattern: ".*[^@]@[^@]+", PatternWords: "An address has an @ in the middle, as in name@example.com",
+			Pattern: ".*[^@＠][@＠][^@＠]+", PatternWords: "An address has an @ in the middle, as in name@example.com",
 			MaxLength: 320, Required: true, Plain: true, Focus: focus,
 		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {

@@ -29,14 +29,8 @@ func (d *Door) submitForgotPassword(v *visit) error {
 	}
 	typed := v.form.Get("email")
 	asked, err := d.Recovery.Ask(v.ctx(), v.env, typed, v.from())
-	if f := fault.As(err); f != nil && (f.Kind == fault.Invalid || f.Kind == fault.Throttled) {
-		page := templates.ForgotPassword{Page: v.refused(f), Email: cut(typed, 254), HelpLine: v.env.Policy.HelpLine, RetrySeconds: seconds(f.RetryAfter)}
-		page.Nav, page.RequestID = templates.Nav{}, ""
-		if f.Kind == fault.Throttled {
-			page.Problem = ""
-		}
-		v.retryAfter(f)
-		return v.show(statuses[f.Kind], templates.ForgotPasswordPage(page))
+	if f := fault.As(err); f != nil {
+		return d.refuseForgotPassword(v, typed, f)
 	}
 	if err != nil {
 		return err
@@ -49,4 +43,18 @@ func (d *Door) submitForgotPassword(v *visit) error {
 		Page: v.anonymous(), Email: typed, Sender: v.sender(), Subject: mail.Subject(mail.Reset, v.env.Name),
 		Case: asked.Case, Again: v.form.Get("again") != "", HelpLine: v.env.Policy.HelpLine,
 	}))
+}
+
+// refuseForgotPassword shows the form again with what was typed.
+func (d *Door) refuseForgotPassword(v *visit, typed string, f *fault.Error) error {
+	page := templates.ForgotPassword{Page: v.refused(f), Email: cut(typed, 254), HelpLine: v.env.Policy.HelpLine}
+	page.Nav, page.RequestID = templates.Nav{}, ""
+	switch f.Kind {
+	case fault.Throttled:
+		page.Problem, page.RetrySeconds = "", seconds(f.RetryAfter)
+	case fault.Unavailable: // nothing that whoever asks could mend
+		d.Log.ErrorContext(v.ctx(), "page", logAttrs(v, f)...)
+	}
+	v.retryAfter(f)
+	return v.show(statuses[f.Kind], templates.ForgotPasswordPage(page))
 }

@@ -207,6 +207,9 @@ func TestWhoIsSignedInStaysSoWhileNothingCanBeSaved(t *testing.T) {
 		refused := ask(w.Browser(), janeEmail)
 		require.Equal(t, http.StatusServiceUnavailable, refused.Status)
 		require.Equal(t, "5", refused.Header.Get("Retry-After"))
+		require.Contains(t, refused.Text(), "This could not be saved")
+		require.Equal(t, janeEmail, refused.Value("Email"), "nobody types it again")
+		require.Contains(t, w.Log.String(), "level=ERROR")
 		require.NotContains(t, refused.Text(), "Try again in", "the sentence alone says when, not a clock beside it")
 		require.Equal(t, http.StatusOK, sessionStatus(w, cookie))
 		for _, path := range []string{"/acme/account", "/acme/users", "/acme/users/" + string(w.Jane.ID), "/acme/needs-help", "/acme/numbers"} {

@@ -34,6 +34,7 @@ type AdminLink struct {
 	Waiting bool
 	Stopped bool        // no mail goes to the address: the user is not told of the link
 	Last    token.Token // if there is no live token: the newest there was, or zero
+	Expired time.Time   // when that one did, if nothing else ended it
 }
 
 // NoToken is the sentence for a user without a live token.
@@ -72,7 +73,9 @@ func (r *Recovery) ResetPassword(ctx context.Context, actor access.Actor, env en
 		}
 		link, err = r.adminLink(tx, actor, env, u, mayMint && env.Policy.AdminLinks == environment.Mint)
 		if errors.Is(err, db.ErrNone) {
-			out.Last, err = token.Newest(tx, env.ID, u.ID)
+			if out.Last, err = token.Newest(tx, env.ID, u.ID); err == nil {
+				out.Expired, err = token.ExpiredAt(tx, env.ID, out.Last)
+			}
 			return ignoreNone(err)
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/db"
@@ -26,6 +27,27 @@ func UsedSince(tx *db.Tx, env id.Environment, user id.User, after time.Time) (To
 		err = db.ErrNone
 	}
 	return t, err
+}
+
+// ExpiredAt tells when the last link of a token expired; zero if something else
+// ended it, or nothing yet.
+func ExpiredAt(tx *db.Tx, env id.Environment, t Token) (time.Time, error) {
+	all, err := links(tx, env, t.ID)
+	var last time.Time
+	verdict := Works
+	for _, l := range all {
+		why, until := Judge(t, l, tx.Now()), l.EndsAt
+		if why == Cancelled {
+			until = cmp.Or(l.EndedAt, l.KeyRevokedAt)
+		}
+		if l.Travelling() && until.After(last) {
+			last, verdict = until, why
+		}
+	}
+	if verdict != Expired {
+		return time.Time{}, err
+	}
+	return last, err
 }
 
 // NewestAmong gives the newest token of each of these users.

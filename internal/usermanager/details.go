@@ -23,6 +23,7 @@ type Details struct {
 	Row
 	Token    token.Token // the live one, else the newest there was, else zero
 	Expires  time.Time   // of a live token: when its last link ends
+	Expired  time.Time   // of one that expired: when its last link did
 	Links    []Link      // the ledger: of all recent tokens, newest first
 	Messages []Message   // newest first
 	Looks    []Look      // at the links of this page, oldest first
@@ -186,7 +187,10 @@ func (d *Details) readTokens(tx *db.Tx, env id.Environment) ([]token.Link, error
 		}
 		d.Links = append(d.Links, line)
 	}
-	return links, nil
+	if !d.Live && len(tokens) > 0 {
+		d.Expired, err = token.ExpiredAt(tx, env, d.Token)
+	}
+	return links, err
 }
 
 // tellMailed says of each link what became of its mail.

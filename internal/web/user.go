@@ -74,13 +74,13 @@ func (v *visit) userPage(d usermanager.Details, only string) templates.UserPage 
 func tokenState(d usermanager.Details) templates.TokenState {
 	s := templates.TokenState{Live: d.Live, Until: d.Expires, MadeAt: d.Token.MadeAt}
 	if !d.Live {
-		s.Why = whyNoToken(d.User.Name, d.Token)
+		s.Why = whyNoToken(d.User.Name, d.Token, d.Expired)
 	}
 	return s
 }
 
 // whyNoToken says what became of the newest token.
-func whyNoToken(name string, t token.Token) templates.WhyNone {
+func whyNoToken(name string, t token.Token, expired time.Time) templates.WhyNone {
 	first, _, _ := strings.Cut(name, " ")
 	switch {
 	case t.ID == "":
@@ -89,6 +89,8 @@ func whyNoToken(name string, t token.Token) templates.WhyNone {
 		return templates.WhyNone{Words: "The last one was used", At: t.UsedAt, Then: ", from " + agent.Words(t.UsedAgent) + "."}
 	case !t.RevokedAt.IsZero():
 		return templates.WhyNone{Words: "The last one ended", At: t.RevokedAt, Then: ": " + t.RevokedWhy + "."}
+	case !expired.IsZero():
+		return templates.WhyNone{Words: "The last one expired", At: expired, Then: "."}
 	default:
 		return templates.WhyNone{Words: first + " has not asked for one lately: all links of the last one have ended."}
 	}

@@ -219,7 +219,7 @@ func handover(v *visit, link recovery.AdminLink, address string) string {
 
 func (d *Door) noToken(v *visit, link recovery.AdminLink) error {
 	page := templates.NoToken{
-		Page: v.page(), UserID: string(link.User.ID), UserName: link.User.Name, Email: link.User.Email, Why: whyNoToken(link.User.Name, link.Last),
+		Page: v.page(), UserID: string(link.User.ID), UserName: link.User.Name, Email: link.User.Email, Why: whyNoToken(link.User.Name, link.Last, link.Expired),
 		CanSend:  access.MayOn(v.actor(), v.env.ID, access.SendResetLink, link.User.Target()),
 		LoginURL: d.URL.JoinPath(v.env.Slug, "login").String(),
 	}

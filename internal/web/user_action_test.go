@@ -147,6 +147,29 @@ func TestWithoutATokenTheRemedyIsOneClick(t *testing.T) {
 	})
 }
 
+func TestAnExpiredTokenSaysWhenItExpired(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		askAndResolve(w, "jane@acme.example")
+		ends := time.UnixMicro(int64(countOf(w, "SELECT ends_at FROM links WHERE channel = 'mail'"))).UTC()
+		pages := func() []*testkit.Page {
+			ada := signedInAdmin(w)
+			return []*testkit.Page{ada.Get("/acme/users/" + string(w.Jane.ID)), goTo(ada, "Jane Doe", "Reset Password")}
+		}
+		pages() // the second shows a link, which ends with the mailed one
+		w.Clock.Advance(25 * time.Hour)
+		for _, p := range pages() {
+			require.Contains(t, p.Body, `The last one expired <time datetime="`+ends.Format(time.RFC3339)+`"`)
+		}
+		askAndResolve(w, "jane@acme.example")
+		signedInAdmin(w).Get("/acme/users/" + string(w.Jane.ID)).Press("End this link: Mailed again")
+		w.Clock.Advance(25 * time.Hour)
+		for _, p := range pages() {
+			require.NotContains(t, p.Text(), "The last one expired", "an administrator ended it")
+		}
+	})
+}
+
 func TestMintAlwaysYieldsALink(t *testing.T) {
 	t.Parallel()
 	onSQLite(t, func(t *testing.T, w *testkit.World) {

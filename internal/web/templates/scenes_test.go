@@ -227,13 +227,13 @@ func handoverScenes() []scene {
 	}
 	again := v
 	again.Again, again.Links = true, nil
-	none := NoToken{Page: admin("users"), UserID: "u1", UserName: "Jane Doe", Email: "jane@acme.example", Why: WhyNone{Words: "Jane has not asked for one lately: all links of the last one have ended."}, CanSend: true, LoginURL: "https://login.example/acme/login"}
+	none := NoToken{Page: admin("users"), UserID: "u1", UserName: "Jane Doe", Email: "jane@acme.example", Why: WhyNone{Words: "The last one expired", At: now.Add(-20 * time.Hour), Then: "."}, CanSend: true, LoginURL: "https://login.example/acme/login"}
 	barred := none
 	barred.CanSend = false
 	return []scene{
 		{"reset-link", ResetPasswordLinkPage(v), []string{"Reset Password Link", link, "Copy link", "Copy text", "Works until tomorrow at 10:05 UTC (23 h 12 min). Works once. Jane is told by mail that you made it.", "Check who is calling"}},
 		{"reset-link-again", ResetPasswordLinkPage(again), []string{"This is the link you made before", "Only you."}},
-		{"no-token", NoTokenPage(none), []string{NoTokenSentence, "Jane has not asked", "Send password reset link to Jane Doe now", "I forgot my password"}},
+		{"no-token", NoTokenPage(none), []string{NoTokenSentence, "The last one expired yesterday at 14:53 UTC.", "Send password reset link to Jane Doe now", "I forgot my password"}},
 		{"no-token-barred", NoTokenPage(barred), []string{NoTokenSentence, "a window that is not signed in"}},
 	}
 }

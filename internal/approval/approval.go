@@ -95,7 +95,7 @@ func Answer(tx *db.Tx, env id.Environment, actor access.Actor, which id.Approval
 		WHERE environment_id = $1 AND id = $2 AND asked_at > $5 AND agreed_at IS NULL AND declined_at IS NULL AND asked_by <> $3 AND user_id <> $3
 		RETURNING `+columns, env, which, actor.User, tx.Now(), tx.Now().Add(-AskedFor))
 	if errors.Is(err, db.ErrNone) {
-		return a, fault.New(fault.Conflict, "This question is no longer open.")
+		return a, fault.New(fault.Conflict, "This question is no longer open: it was answered, or its time is over. Who asked can ask again.")
 	}
 	if err != nil {
 		return a, err

@@ -198,7 +198,7 @@ func (r *Recovery) send(ctx context.Context, actor access.Actor, env environment
 			return fault.New(fault.Conflict, "%s is deactivated. Activate the account first.", u.Name)
 		}
 		if action == access.ResendInvitation && u.State != user.Invited {
-			return fault.New(fault.Conflict, "%s has already accepted the invitation.", u.Name)
+			return fault.New(fault.Conflict, "%s has already accepted the invitation. To help with the password choose Send password reset link.", u.Name)
 		}
 		sends, ends, err := throttle.Count(tx, env.ID, "send:"+string(u.ID), time.Hour)
 		if err != nil {
@@ -261,7 +261,7 @@ func (r *Recovery) EndLink(ctx context.Context, actor access.Actor, env environm
 			}
 			return audit.Record(tx, env.ID, audit.Event{Kind: audit.LinkEnded, User: u.ID, Actor: actor, Detail: audit.Detail{"channel": string(l.Channel)}})
 		}
-		return fault.New(fault.Conflict, "This link has already ended.")
+		return fault.New(fault.Conflict, "This link has already ended. The user’s page shows those that still work.")
 	})
 	return u, err
 }

@@ -20,7 +20,7 @@ func (m *UserManager) Deactivate(ctx context.Context, actor access.Actor, env en
 	ended := 0
 	u, err := m.change(ctx, actor, env, userID, access.Deactivate, func(tx *db.Tx, u user.User) (err error) {
 		if u.State == user.Deactivated {
-			return fault.New(fault.Conflict, "%s is already deactivated.", u.Name)
+			return fault.New(fault.Conflict, "%s is already deactivated. There is nothing left to do.", u.Name)
 		}
 		if err := keepOneAdmin(tx, env, u); err != nil {
 			return err
@@ -39,7 +39,7 @@ func (m *UserManager) Activate(ctx context.Context, actor access.Actor, env envi
 	var next user.State
 	u, err := m.change(ctx, actor, env, userID, access.Activate, func(tx *db.Tx, u user.User) (err error) {
 		if u.State != user.Deactivated {
-			return fault.New(fault.Conflict, "%s is not deactivated.", u.Name)
+			return fault.New(fault.Conflict, "%s is not deactivated. There is nothing left to do.", u.Name)
 		}
 		if next, err = user.Activate(tx, env.ID, u); err != nil {
 			return err

@@ -41,6 +41,7 @@ func TestASecondClientAdminAgreesWherePolicyWantsIt(t *testing.T) {
 		require.Contains(t, question.Text(), "Ada Admin wants to reset Bert Boss")
 		answered := question.Press("Agree to Ada Admin about Bert Boss")
 		require.Contains(t, answered.Text(), "You agreed.")
+		require.Contains(t, question.Press("Agree to Ada Admin about Bert Boss").Text(), "it was answered, or its time is over. Who asked can ask again.")
 		require.NotContains(t, answered.Text(), "Your agreement is asked for")
 
 		require.Equal(t, "Reset Password Link", reset(ada, "Bert Boss").Heading())

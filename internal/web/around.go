@@ -298,6 +298,8 @@ func (d *Door) explain(v *visit, err error) (templates.Message, int) {
 		m.RetrySeconds = seconds(f.RetryAfter)
 	}
 	switch {
+	case v.signedIn() && f.Kind == fault.Conflict && v.r.PathValue("id") != "": // things are not as they were on the form
+		m.ActionWords, m.ActionURL = "To the user’s page", v.at("users", v.r.PathValue("id"))
 	case v.signedIn():
 		m.ActionWords, m.ActionURL = "Back to the start", v.at()
 	case v.env.ID != "" && !v.env.Suspended():

@@ -170,6 +170,33 @@ func TestAnExpiredTokenSaysWhenItExpired(t *testing.T) {
 	})
 }
 
+// TestAnOutdatedFormSaysWhatToDo: the page was opened, and another administrator
+// was faster.
+func TestAnOutdatedFormSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		ada := signedInAdmin(w)
+		twice := func(page *testkit.Page, button, words string) {
+			t.Helper()
+			require.Equal(t, http.StatusOK, page.Press(button).Status)
+			late := page.Press(button)
+			require.Equal(t, http.StatusConflict, late.Status)
+			require.Contains(t, late.Text(), words)
+			require.Equal(t, "Jane Doe", late.Follow("To the user’s page").Heading())
+		}
+		askAndResolve(w, "jane@acme.example")
+		jane := func() *testkit.Page { return ada.Get("/acme/users/" + string(w.Jane.ID)) }
+		twice(jane(), "End this link: Mailed", "This link has already ended. The user’s page shows those that still work.")
+		twice(goTo(ada, "Jane Doe", "Deactivate"), "Deactivate Jane Doe", "Jane Doe is already deactivated. There is nothing left to do.")
+		twice(jane().Choose("Action for Jane Doe", "Activate"), "Go", "Jane Doe is not deactivated. There is nothing left to do.")
+
+		invited := invite(w, "nora@acme.example", "Nora New")
+		late := ada.Get("/acme/users/"+string(invited.ID)).Choose("Action for Nora New", "Resend invitation")
+		setPassword(w, w.Mail("nora@acme.example", "You are invited").LinkTo("/reset-password/"), "x", newPassphrase)
+		require.Contains(t, late.Press("Go").Text(), "Nora New has already accepted the invitation. To help with the password choose Send password reset link.")
+	})
+}
+
 func TestMintAlwaysYieldsALink(t *testing.T) {
 	t.Parallel()
 	onSQLite(t, func(t *testing.T, w *testkit.World) {

@@ -209,6 +209,21 @@ func copied(b *Tab, words string) string {
 	return eval[string](b, `() => navigator.clipboard.readText()`)
 }
 
+// TestALineParts: on a phone the buttons of an entry stand below it, near the next.
+func TestALineParts(t *testing.T) {
+	t.Parallel()
+	w := world(t)
+	admin := Profile(t, w.URL)
+	admin.Size(390, 844)
+	ask(admin, "jnae@acme.example")
+	ask(admin, "sales@elsewhere.example")
+	admin.SignIn("admin@acme.example", testkit.Passphrase)
+	for !strings.Contains(admin.Text(), "2 addresses") { // they are looked up by and by
+		admin.Open("/acme/users/unmatched")
+	}
+	require.Equal(t, []string{"0px", "1px"}, eval[[]string](admin, `() => [...document.querySelectorAll(".strays li")].map((e) => getComputedStyle(e).borderTopWidth)`))
+}
+
 func TestEndingASession(t *testing.T) {
 	t.Parallel()
 	w := world(t)

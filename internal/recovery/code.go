@@ -28,9 +28,9 @@ const (
 	codesThatFit      = 2 // of the newest mails
 )
 
-// ErrCode is the one answer to every code that does not fit, whatever the
+// errCode is the one answer to every code that does not fit, whatever the
 // reason, so that it tells nothing about the address.
-var ErrCode = fault.InvalidField("code", "This code does not fit, or can no longer be used. A code takes five tries; the link in the mail works as well.")
+var errCode = fault.InvalidField("code", "This code does not fit, or can no longer be used. A code takes five tries; the link in the mail works as well.")
 
 // Code says what was typed on the page for codes.
 type Code struct {
@@ -44,7 +44,7 @@ type Code struct {
 func (r *Recovery) EnterCode(ctx context.Context, env environment.Environment, typed Code) (string, error) {
 	a, err := address.Parse(typed.Email)
 	if err != nil {
-		return "", ErrCode
+		return "", errCode
 	}
 	allowed, err := r.spendTry(ctx, env, a.Key, typed)
 	if err != nil {
@@ -52,14 +52,14 @@ func (r *Recovery) EnterCode(ctx context.Context, env environment.Environment, t
 	}
 	digits := secret.ReadCode(typed.Code)
 	if !allowed || digits == "" {
-		return "", ErrCode
+		return "", errCode
 	}
 	u, fits, err := r.codeFits(ctx, env, a.Key, digits)
 	if err != nil {
 		return "", err
 	}
 	if !fits {
-		return "", ErrCode
+		return "", errCode
 	}
 	return r.linkForCode(ctx, env, u, typed)
 }
@@ -160,7 +160,7 @@ func (r *Recovery) linkForCode(ctx context.Context, env environment.Environment,
 			return err
 		}
 		if !ok || len(mailedLinks(live)) == 0 || u.State != user.Active {
-			return ErrCode // it ended this very moment
+			return errCode // it ended this very moment
 		}
 		link, err = token.AddLink(tx, env.ID, token.NewLink{
 			Purpose: secret.Reset, Token: live.ID, User: u.ID, Channel: token.ByCode, EndsAt: tx.Now().Add(token.CodeLife),

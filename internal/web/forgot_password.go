@@ -30,7 +30,7 @@ func (d *Door) submitForgotPassword(v *visit) error {
 	typed := v.form.Get("email")
 	asked, err := d.Recovery.Ask(v.ctx(), v.env, typed, v.from())
 	if f := fault.As(err); f != nil {
-		return d.refuseForgotPassword(v, typed, f)
+		return v.refuseForgotPassword(typed, f)
 	}
 	if err != nil {
 		return err
@@ -46,15 +46,12 @@ func (d *Door) submitForgotPassword(v *visit) error {
 }
 
 // refuseForgotPassword shows the form again with what was typed.
-func (d *Door) refuseForgotPassword(v *visit, typed string, f *fault.Error) error {
+func (v *visit) refuseForgotPassword(typed string, f *fault.Error) error {
 	page := templates.ForgotPassword{Page: v.refused(f), Email: cut(typed, 254), HelpLine: v.env.Policy.HelpLine}
 	page.Nav, page.RequestID = templates.Nav{}, ""
-	switch f.Kind {
-	case fault.Throttled:
+	if f.Kind == fault.Throttled {
 		page.Problem, page.RetrySeconds = "", seconds(f.RetryAfter)
-	case fault.Unavailable: // nothing that whoever asks could mend
-		d.Log.ErrorContext(v.ctx(), "page", logAttrs(v, f)...)
 	}
-	v.retryAfter(f)
+	v.unavailable(f)
 	return v.show(statuses[f.Kind], templates.ForgotPasswordPage(page))
 }

@@ -104,7 +104,7 @@ func (d *Door) submitLogin(v *visit) error {
 		return v.show(http.StatusTooManyRequests, templates.LoginPage(page))
 	case f != nil && f.Kind == fault.Unavailable:
 		page.Problem = f.Sentence
-		v.retryAfter(f)
+		v.unavailable(f)
 		return v.show(http.StatusServiceUnavailable, templates.LoginPage(page))
 	default:
 		return err
@@ -159,6 +159,16 @@ func (v *visit) retryAfter(f *fault.Error) {
 	if s := seconds(f.RetryAfter); s > 0 {
 		v.w.Header().Set("Retry-After", strconv.Itoa(s))
 	}
+}
+
+// unavailable is for forms that come again, with what was typed, because something
+// of ours is not there. What failed underneath is for the log; that many come at
+// once is no failure.
+func (v *visit) unavailable(f *fault.Error) {
+	if errors.Unwrap(f) != nil {
+		v.d.Log.ErrorContext(v.ctx(), "page", logAttrs(v, f)...)
+	}
+	v.retryAfter(f)
 }
 
 // changePassword sends password managers to the form (w3.org/TR/change-password-url).

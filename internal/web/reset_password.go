@@ -188,16 +188,18 @@ func (d *Door) submitCode(v *visit) error {
 	link, err := d.Recovery.EnterCode(v.ctx(), v.env, recovery.Code{
 		Email: email, Code: v.form.Get("code"), Browser: d.Recovery.KnownBrowser(v.env, email, v.cookie(askedCookie)), From: v.from(),
 	})
-	if errors.Is(err, recovery.ErrCode) {
-		page := v.anonymous()
-		page.Problem = recovery.ErrCode.Sentence
-		return v.show(http.StatusUnprocessableEntity, templates.CodeEntryPage(templates.CodeEntry{
-			Page: page, Email: cut(email, 254), HelpLine: v.env.Policy.HelpLine, Case: v.lastCase(),
-		}))
+	if err == nil {
+		v.noReferrer()
+		return v.redirect(v.at("reset-password", link))
 	}
-	if err != nil {
+	f := fault.As(err)
+	if f == nil || f.Kind != fault.Invalid && f.Kind != fault.Unavailable {
 		return err
 	}
-	v.noReferrer()
-	return v.redirect(v.at("reset-password", link))
+	v.unavailable(f)
+	page := v.anonymous()
+	page.Problem = f.Sentence
+	return v.show(statuses[f.Kind], templates.CodeEntryPage(templates.CodeEntry{
+		Page: page, Email: cut(email, 254), HelpLine: v.env.Policy.HelpLine, Case: v.lastCase(),
+	}))
 }

@@ -210,6 +210,10 @@ func TestWhoIsSignedInStaysSoWhileNothingCanBeSaved(t *testing.T) {
 		require.Contains(t, refused.Text(), "This could not be saved")
 		require.Equal(t, janeEmail, refused.Value("Email"), "nobody types it again")
 		require.Contains(t, w.Log.String(), "level=ERROR")
+		code := enter(w, janeEmail, "12345678")
+		require.Equal(t, http.StatusServiceUnavailable, code.Status)
+		require.Contains(t, code.Body, "This could not be saved")
+		require.Contains(t, code.Body, `value="`+janeEmail+`"`)
 		require.NotContains(t, refused.Text(), "Try again in", "the sentence alone says when, not a clock beside it")
 		require.Equal(t, http.StatusOK, sessionStatus(w, cookie))
 		for _, path := range []string{"/acme/account", "/acme/users", "/acme/users/" + string(w.Jane.ID), "/acme/needs-help", "/acme/numbers"} {

@@ -128,7 +128,10 @@ func (t *terminal) misused(err error, c *kong.Context) int {
 	if rest, cut := strings.CutSuffix(said, ", .."); cut { // the parser ends a long list with dots
 		said = rest + " and others"
 	}
-	_, _ = fmt.Fprintf(t.err, "%s. See: %s --help\n", said, command)
+	if !strings.HasSuffix(said, "?") {
+		said += "."
+	}
+	_, _ = fmt.Fprintf(t.err, "%s See: %s --help\n", said, command)
 	return misuse
 }
 

@@ -1,5 +1,6 @@
-// Package lazyregexp is for regular expressions that few runs of the program need.
-// To compile all of them takes longer than everything else at its start.
+// Package lazyregexp is for regular expressions that are not needed at once, and by
+// most commands never. To compile all of them took longer than everything else at
+// the start.
 package lazyregexp
 
 import (

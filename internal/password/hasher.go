@@ -49,7 +49,7 @@ const (
 //
 // More may wait than can be served in time: refused at once, they would only come
 // again at once, and hundreds that are refused and ask again keep everybody else
-// from the cores. Whoever waits in vain is still told within a second.
+// from the cores. Whoever waits here in vain is still told within a second.
 func NewHasher(o Options) *Hasher {
 	o.Workers = orDefault(o.Workers, runtime.NumCPU())
 	o.MaxQueue = orDefault(o.MaxQueue, 256*o.Workers)

@@ -81,6 +81,9 @@ func (s *SignIn) In(ctx context.Context, env environment.Environment, t Try) (In
 	}
 	network := "login-network:" + t.From.Network
 	if !s.NoLimits {
+		if err := s.mayTry(ctx, env, network, t.From.Network); err != nil {
+			return In{}, err
+		}
 		leave, err := s.turns.take(ctx, string(env.ID)+" "+subject)
 		if err != nil {
 			return In{}, err
@@ -108,6 +111,18 @@ func (s *SignIn) In(ctx context.Context, env environment.Environment, t Try) (In
 	return s.start(ctx, env, u, hash, t, subject, network)
 }
 
+// mayTry keeps a network that is over its limit out of the line for an address:
+// it would only make others wait.
+func (s *SignIn) mayTry(ctx context.Context, env environment.Environment, networkSubject, network string) error {
+	return s.DB.View(ctx, func(tx *db.Tx) error {
+		n, ends, err := throttle.Counted(tx, env.ID, networkSubject)
+		if err != nil || n < wrongOfNetwork*env.Policy.Times(network) {
+			return err
+		}
+		return networkSlowed(ends.Sub(tx.Now()))
+	})
+}
+
 // spendTry counts the try before the password is looked at.
 func (s *SignIn) spendTry(ctx context.Context, env environment.Environment, subject, networkSubject, network string) error {
 	if s.NoLimits {
@@ -119,7 +134,7 @@ func (s *SignIn) spendTry(ctx context.Context, env environment.Environment, subj
 			return err
 		}
 		if n > wrongOfNetwork*env.Policy.Times(network) {
-			return slowed(ends.Sub(tx.Now()), "Too many wrong passwords came from your network.")
+			return networkSlowed(ends.Sub(tx.Now()))
 		}
 		wait, err := throttle.Slow(tx, env.ID, subject, freeTries, window)
 		if err != nil || wait == 0 {
@@ -141,6 +156,10 @@ func (s *SignIn) giveBack(ctx context.Context, env environment.Environment, subj
 		}
 		return nil
 	})
+}
+
+func networkSlowed(wait time.Duration) error {
+	return slowed(wait, "Too many wrong passwords came from your network.")
 }
 
 func slowed(wait time.Duration, why string) error {

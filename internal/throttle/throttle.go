@@ -5,6 +5,7 @@
 package throttle
 
 import (
+	"errors"
 	"time"
 
 	"github.com/sparekey/sparekey/internal/db"
@@ -14,16 +15,27 @@ import (
 // Count counts one try of a subject and gives how many it has had in the
 // window under way and when that ends.
 func Count(tx *db.Tx, env id.Environment, subject string, window time.Duration) (int, time.Time, error) {
-	type counted struct {
-		Tries  int       `db:"tries"`
-		EndsAt time.Time `db:"ends_at"`
-	}
 	c, err := db.One[counted](tx, `INSERT INTO throttle (environment_id, subject, tries, ends_at) VALUES ($1, $2, 1, $3)
 		ON CONFLICT (environment_id, subject) DO UPDATE SET
 			tries = CASE WHEN throttle.ends_at <= $4 THEN 1 ELSE throttle.tries + 1 END,
 			ends_at = CASE WHEN throttle.ends_at <= $4 THEN $3 ELSE throttle.ends_at END
 		RETURNING tries, ends_at`, env, subject, tx.Now().Add(window), tx.Now())
 	return c.Tries, c.EndsAt, err
+}
+
+// Counted gives how many tries of a subject Count has counted in the window under
+// way, and when that ends.
+func Counted(tx *db.Tx, env id.Environment, subject string) (int, time.Time, error) {
+	c, err := db.One[counted](tx, "SELECT tries, ends_at FROM throttle WHERE environment_id = $1 AND subject = $2 AND ends_at > $3", env, subject, tx.Now())
+	if errors.Is(err, db.ErrNone) {
+		return 0, time.Time{}, nil
+	}
+	return c.Tries, c.EndsAt, err
+}
+
+type counted struct {
+	Tries  int       `db:"tries"`
+	EndsAt time.Time `db:"ends_at"`
 }
 
 // Slow counts one try that slows the next ones down: from the free-th try in

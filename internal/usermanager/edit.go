@@ -20,6 +20,25 @@ type Change struct {
 	Name  string
 	Email string
 	Role  access.Role
+	// Shown is what stood on the form, if there was one: what was left so stays as it
+	// is by now, perhaps changed by somebody else meanwhile.
+	Shown *Change
+}
+
+func (c Change) onto(u user.User) Change {
+	if c.Shown == nil {
+		return c
+	}
+	if c.Name == c.Shown.Name {
+		c.Name = u.Name
+	}
+	if c.Email == c.Shown.Email {
+		c.Email = u.Email
+	}
+	if c.Role == c.Shown.Role {
+		c.Role = u.Role
+	}
+	return c
 }
 
 // Edited is what an edit did.
@@ -54,6 +73,7 @@ func (m *UserManager) Edit(ctx context.Context, actor access.Actor, env environm
 			return err
 		}
 		e = Edited{}
+		c := c.onto(u)
 		name, errName := user.CheckName(c.Name)
 		email, errEmail := address.Parse(c.Email)
 		if c.Email == u.Email {

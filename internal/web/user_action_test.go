@@ -197,6 +197,36 @@ func TestAnOutdatedFormSaysWhatToDo(t *testing.T) {
 	})
 }
 
+// TestAnOutdatedEditChangesOnlyWhatWasChanged: the form was opened, then another
+// administrator was faster.
+func TestAnOutdatedEditChangesOnlyWhatWasChanged(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(t *testing.T, w *testkit.World) {
+		bert := w.AddUser(w.Acme, "bert@acme.example", "Bert Boss", access.ClientAdmin)
+		ada := signedInAdmin(w)
+		at := "/acme/users/" + string(bert.ID)
+		edit := func() *testkit.Page { return ada.Get(at + "/edit") }
+		is := func(name string, role access.Role) {
+			t.Helper()
+			page := edit()
+			require.Equal(t, name, page.Value("Name"))
+			require.Contains(t, page.Body, `value="`+string(role)+`" checked`)
+		}
+		early := edit()
+		_, err := w.App.UserManager.Edit(w.Ctx(), access.Operator(), w.Acme, bert.ID, usermanager.Change{Name: bert.Name, Email: bert.Email, Role: access.Member})
+		require.NoError(t, err)
+		early.Fill("Name", "Bert Best").Press("Save")
+		is("Bert Best", access.Member)
+
+		early = edit()
+		edit().Fill("Name", "Albert Best").Press("Save")
+		late := early.Fill("Email", "nonsense").Press("Save")
+		require.Equal(t, http.StatusUnprocessableEntity, late.Status)
+		late.Fill("Email", "bert@acme.example").Press("Save")
+		is("Albert Best", access.Member) // also after a mistake
+	})
+}
+
 func TestMintAlwaysYieldsALink(t *testing.T) {
 	t.Parallel()
 	onSQLite(t, func(t *testing.T, w *testkit.World) {

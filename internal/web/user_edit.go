@@ -89,7 +89,8 @@ func (v *visit) editForm(p templates.Page, u user.User, name, email, role string
 	locked := usermanager.IdentityLocked(v.env)
 	p.Nav.Current = "users"
 	return templates.UserEdit{
-		Page: p, UserID: string(u.ID), UserName: u.Name, Action: v.at("users", string(u.ID), "edit"), Name: name, Email: email, Role: role, HadRole: string(u.Role), NoNewAdmin: v.noNewAdmin(),
+		Page: p, UserID: string(u.ID), UserName: u.Name, Action: v.at("users", string(u.ID), "edit"), Name: name, Email: email, Role: role,
+		HadName: u.Name, HadEmail: u.Email, HadRole: string(u.Role), NoNewAdmin: v.noNewAdmin(),
 		EmailLocked: locked, RoleLocked: locked,
 		Consequences: []string{
 			"A changed role ends all sessions and cancels a live reset token.",
@@ -122,9 +123,16 @@ func (d *Door) submitUserEdit(v *visit) error {
 	if v.form.Has("role") {
 		c.Role = access.Role(v.form.Get("role"))
 	}
+	if v.form.Has("had_role") {
+		c.Shown = &usermanager.Change{Name: v.form.Get("had_name"), Email: v.form.Get("had_email"), Role: access.Role(v.form.Get("had_role"))}
+	}
 	edited, err := d.UserManager.Edit(v.ctx(), v.actor(), v.env, u.ID, c)
 	if f := fault.As(err); f != nil && len(f.Fields) > 0 {
-		return v.show(statuses[f.Kind], templates.UserEditPage(v.editForm(v.refused(f), u, cut(c.Name, 200), cut(c.Email, 254), string(c.Role))))
+		page := v.editForm(v.refused(f), u, cut(c.Name, 200), cut(c.Email, 254), string(c.Role))
+		if c.Shown != nil { // it is still the first form that counts
+			page.HadName, page.HadEmail, page.HadRole = cut(c.Shown.Name, 200), cut(c.Shown.Email, 254), string(c.Shown.Role)
+		}
+		return v.show(statuses[f.Kind], templates.UserEditPage(page))
 	}
 	if err == nil && edited.Waiting {
 		return v.waiting(u.Name)

@@ -597,7 +597,7 @@ func helpAsk(v HelpArticle) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 47, "\" class=\"help-yesno\"><h2 id=\"feedback-heading\">Was this article helpful?</h2><div class=\"actions\"><button name=\"helpful\" value=\"yes\">Yes</button> <button name=\"helpful\" value=\"no\">No</button></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 47, "\" class=\"help-yesno\" data-once><h2 id=\"feedback-heading\">Was this article helpful?</h2><div class=\"actions\"><button name=\"helpful\" value=\"yes\">Yes</button> <button name=\"helpful\" value=\"no\">No</button></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -90,7 +90,7 @@ func (v *visit) editForm(p templates.Page, u user.User, name, email, role string
 	p.Nav.Current = "users"
 	return templates.UserEdit{
 		Page: p, UserID: string(u.ID), UserName: u.Name, Action: v.at("users", string(u.ID), "edit"), Name: name, Email: email, Role: role,
-		HadName: u.Name, HadEmail: u.Email, HadRole: string(u.Role), NoNewAdmin: v.noNewAdmin(),
+		HadRole: string(u.Role), WasName: u.Name, WasEmail: u.Email, WasRole: string(u.Role), NoNewAdmin: v.noNewAdmin(),
 		EmailLocked: locked, RoleLocked: locked,
 		Consequences: []string{
 			"A changed role ends all sessions and cancels a live reset token.",
@@ -123,14 +123,14 @@ func (d *Door) submitUserEdit(v *visit) error {
 	if v.form.Has("role") {
 		c.Role = access.Role(v.form.Get("role"))
 	}
-	if v.form.Has("had_role") {
-		c.Shown = &usermanager.Change{Name: v.form.Get("had_name"), Email: v.form.Get("had_email"), Role: access.Role(v.form.Get("had_role"))}
+	if v.form.Has("was_role") {
+		c.Shown = &usermanager.Change{Name: v.form.Get("was_name"), Email: v.form.Get("was_email"), Role: access.Role(v.form.Get("was_role"))}
 	}
 	edited, err := d.UserManager.Edit(v.ctx(), v.actor(), v.env, u.ID, c)
 	if f := fault.As(err); f != nil && len(f.Fields) > 0 {
 		page := v.editForm(v.refused(f), u, cut(c.Name, 200), cut(c.Email, 254), string(c.Role))
 		if c.Shown != nil { // it is still the first form that counts
-			page.HadName, page.HadEmail, page.HadRole = cut(c.Shown.Name, 200), cut(c.Shown.Email, 254), string(c.Shown.Role)
+			page.WasName, page.WasEmail, page.WasRole = cut(c.Shown.Name, 200), cut(c.Shown.Email, 254), string(c.Shown.Role)
 		}
 		return v.show(statuses[f.Kind], templates.UserEditPage(page))
 	}

@@ -108,6 +108,23 @@ func TestADoubleClickIsOneRequest(t *testing.T) {
 	w.Mail("jane@acme.example", "Your password was changed")
 }
 
+// The forms of the User Manager's rows, and of a user's page, are sent once, too: a
+// second Activate would say that it does not fit what is there.
+func TestADoubleClickOnGoIsOneRequest(t *testing.T) {
+	t.Parallel()
+	w := world(t)
+	admin := Profile(t, w.URL)
+	admin.SignIn("admin@acme.example", testkit.Passphrase)
+	before := len(admin.Posts())
+	for _, at := range []string{"/acme/users?q=jane", "/acme/users/" + string(w.Jane.ID)} {
+		admin.Open(at)
+		admin.Choose("Action for Jane Doe", "Send password reset link")
+		button := admin.spot("button", "Go", "Action for Jane Doe")
+		admin.Leave(func() { admin.click(button, 2) })
+	}
+	require.Len(t, admin.Posts(), before+2, "%v", admin.Posts())
+}
+
 func TestTheBackButtonAfterAReset(t *testing.T) {
 	t.Parallel()
 	w := world(t)

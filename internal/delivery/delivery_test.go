@@ -171,6 +171,22 @@ func TestADeletedUserGetsNoMail(t *testing.T) {
 	}, "up")
 }
 
+// TestAUserDeletedWhileTheServerThinks: nothing is left to write down, and nothing
+// has failed.
+func TestAUserDeletedWhileTheServerThinks(t *testing.T) {
+	eachDB(t, func(t *testing.T, w *testkit.World, servers []*mailServer) {
+		asked, answer := make(chan struct{}), make(chan struct{})
+		servers[0].answer("RCPT", func() string { close(asked); <-answer; return "451 4.3.0 busy" })
+		askForJane(w)
+		<-asked
+		_, err := w.App.UserManager.Delete(w.Ctx(), access.Operator(), w.Acme, w.Jane.ID)
+		require.NoError(t, err)
+		close(answer)
+		require.Eventually(t, func() bool { return count(w, "SELECT count(*) FROM jobs") == 0 }, patience, 10*time.Millisecond)
+		require.NotContains(t, w.Log.String(), "level=ERROR")
+	}, "up")
+}
+
 // TestAMailIsGivenUpInTheEnd: one without a link after three days; whatever
 // cannot be written at all, too.
 func TestAMailIsGivenUpInTheEnd(t *testing.T) {

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 
@@ -158,7 +159,12 @@ func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts 
 	}
 	return d.DB.Update(ctx, func(tx *db.Tx) error {
 		for _, a := range records {
-			if err := outbox.RecordAttempt(tx, j.Environment, a); err != nil {
+			err := outbox.RecordAttempt(tx, j.Environment, a)
+			if errors.Is(err, db.ErrNone) { // the user was deleted meanwhile
+				_, err = outbox.Done(tx, j)
+				return err
+			}
+			if err != nil {
 				return err
 			}
 		}

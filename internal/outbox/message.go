@@ -120,9 +120,10 @@ const attemptColumns = "message, at, server, stage, code, enhanced, reply, outco
 // the first ones and, overwritten each time, the last.
 const keepAttempts = 40
 
-// RecordAttempt keeps an attempt.
+// RecordAttempt keeps an attempt; db.ErrNone if its message is gone.
 func RecordAttempt(tx *db.Tx, env id.Environment, a Attempt) error {
-	last, err := db.One[int](tx, "SELECT COALESCE(max(number), 0) FROM attempts WHERE environment_id = $1 AND message = $2", env, a.Message)
+	last, err := db.One[int](tx, `SELECT (SELECT COALESCE(max(number), 0) FROM attempts WHERE environment_id = $1 AND message = $2)
+		FROM messages WHERE environment_id = $1 AND id = $2`, env, a.Message)
 	if err != nil {
 		return err
 	}

@@ -37,8 +37,6 @@ const (
 )
 
 func (c demoCommand) Run(ctx context.Context, t *terminal) (err error) {
-	moreThreads()
-	boundMemory()
 	folder, forget, err := c.folder()
 	if err != nil {
 		return err
@@ -62,7 +60,9 @@ func (c demoCommand) Run(ctx context.Context, t *terminal) (err error) {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	server, err := app.New(ctx, conf, options(conf, t))
+	o := options(conf, t)
+	o.Hash.Workers = fitMachine()
+	server, err := app.New(ctx, conf, o)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

@@ -32,9 +32,8 @@ func (c serveCommand) Run(ctx context.Context, t *terminal, s *settings) error {
 	if err != nil {
 		return err
 	}
-	moreThreads()
-	boundMemory()
 	o := options(conf, t)
+	o.Hash.Workers = fitMachine()
 	o.NoMigrate = c.NoMigrate
 	l, err := listen(ctx, conf.Listen)
 	if err != nil {
@@ -48,27 +47,31 @@ func (c serveCommand) Run(ctx context.Context, t *terminal, s *settings) error {
 	return server.Run(ctx, l)
 }
 
-// moreThreads lets Go use one thread more than there are cores. Checking
-// passwords keeps every core busy for many milliseconds at a time; with a thread
-// to spare the kernel, which shares time fairly, gets short requests in between.
-// Whoever sets GOMAXPROCS has decided.
-func moreThreads() {
+// fitMachine sets the runtime up for hashing passwords, one at a time on each core,
+// and tells how many cores there are: fewer than the machine's where a container is
+// limited. Whoever sets GOMAXPROCS or GOMEMLIMIT has decided.
+//
+// Go gets one thread more than there are cores. Hashes keep every core busy for many
+// milliseconds at a time; with a thread to spare the kernel, which shares time
+// fairly, gets short requests in between.
+func fitMachine() (cores int) {
+	cores = runtime.GOMAXPROCS(0)
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // 0 asks: cores, or fewer where a container is limited
+		runtime.GOMAXPROCS(cores + 1)
 	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryGoal(cores))
+	}
+	return cores
 }
 
-// memoryGoal is where collecting garbage begins in earnest. The memory of hashes,
-// 19 MiB for each of the few at once, counts as in use, and without a goal as
-// much again could pile up before it is collected. It leaves room for four:
-// with less, what hashes keep for the next is collected and faulted in anew.
-const memoryGoal = 112 << 20
-
-// boundMemory sets the goal. Whoever sets GOMEMLIMIT has decided.
-func boundMemory() {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryGoal)
-	}
+// memoryGoal is where collecting garbage begins in earnest, in bytes. The 19 MiB of a
+// hash count as in use, and without a goal as much again could pile up before it is
+// collected. There is room for two hashes more than run at once: with less, what
+// they keep for the next is collected and faulted in anew.
+func memoryGoal(hashes int) int64 {
+	const others, hash = 36 << 20, 19 << 20
+	return others + hash*int64(hashes+2)
 }
 
 // listen opens the address, or says in a sentence why not.

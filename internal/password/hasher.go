@@ -12,7 +12,7 @@ import (
 // Options sets the pool and the cost of new hashes. Zero values are defaults;
 // a cost outside what Verify accepts is moved to the nearest that it does.
 type Options struct {
-	Workers  int           // hashes at once; default: the number of cores
+	Workers  int           // hashes at once; default: the cores of the machine
 	MaxQueue int           // callers that may wait; default: 256 for each worker
 	MaxWait  time.Duration // longest wait for a place; default 850 ms
 	Memory   uint32        // argon2id memory in KiB; default 19456 (19 MiB)

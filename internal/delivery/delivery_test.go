@@ -179,6 +179,7 @@ func TestAUserDeletedWhileTheServerThinks(t *testing.T) {
 		servers[0].answer("RCPT", func() string { close(asked); <-answer; return "451 4.3.0 busy" })
 		askForJane(w)
 		<-asked
+		promised(w)
 		_, err := w.App.UserManager.Delete(w.Ctx(), access.Operator(), w.Acme, w.Jane.ID)
 		require.NoError(t, err)
 		close(answer)
@@ -280,6 +281,7 @@ func TestASlowServerHoldsNobodyUp(t *testing.T) {
 		s.answer(".", func() string { reached <- struct{}{}; <-release; return "250 2.0.0 at last" })
 		askForJane(w)
 		<-reached
+		promised(w)
 		// Six seconds twice: no lease of ten lasts so long without being renewed.
 		leased := func() int { return count(w, "SELECT max(leased_until) FROM jobs") }
 		before := leased()
@@ -306,6 +308,7 @@ func TestALostLeaseSaysNothing(t *testing.T) {
 		s.answer("RCPT", func() string { reached <- struct{}{}; <-release; return "550 5.1.1 no such user" })
 		askForJane(w)
 		<-reached
+		promised(w)
 		// Another node took it over and got it through.
 		change(w, "DELETE FROM jobs")
 		change(w, "UPDATE messages SET state = 'sent'")

@@ -240,6 +240,13 @@ func askForJane(w *testkit.World) {
 	require.NoError(w.T, err)
 }
 
+// promised waits for the commit of a mail whose server may have been asked before it
+// (docs/decisions/0022).
+func promised(w *testkit.World) {
+	w.T.Helper()
+	require.Eventually(w.T, func() bool { return count(w, "SELECT count(*) FROM messages") == 1 }, patience, time.Millisecond)
+}
+
 // newest gives Jane's newest mail as scripts see it.
 func newest(w *testkit.World) usermanager.ShownMessage {
 	w.T.Helper()

@@ -49,13 +49,13 @@ func (j Job) Committed() bool {
 	return j.promise.kept
 }
 
-// Enqueue promises work, due now. If the pool takes jobs at once and a worker of
-// this process is free, the job is leased to it and starts with the commit; that
-// spares the commit of a claim. Otherwise whoever looks next claims it.
+// Enqueue promises work, due now. If a worker of this process is free, the job is
+// leased to it and starts with the commit or soon after; that spares the commit of
+// a claim. Otherwise whoever looks next claims it.
 func Enqueue(tx *db.Tx, env id.Environment, kind Kind, subject string) error {
 	j := Job{Environment: env, ID: id.New[id.Job](), Subject: subject}
 	leasedUntil := int64(0)
-	if p, ok := tx.Attached(topic(kind)).(*Pool); ok && p.AtOnce && p.reserve() {
+	if p, ok := tx.Attached(topic(kind)).(*Pool); ok && p.reserve() {
 		j.Tries, j.holder = 1, p.holder
 		leasedUntil = tx.Now().Add(Lease).UnixMicro()
 		p.startWith(tx, j)

@@ -172,55 +172,63 @@ func TestPausesGrowToAnHour(t *testing.T) {
 
 func TestAJobIsHandedOverOnlyAfterItsCommit(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(t *testing.T, d *db.DB, _ *clock) {
-		done := make(chan string, 10)
-		p := &Pool{DB: d, Kind: Resolve, Size: 1, AtOnce: true, Log: slog.New(slog.DiscardHandler), Handle: func(ctx context.Context, j Job) error {
-			if !j.Committed() {
-				return nil
-			}
-			return d.Update(ctx, func(tx *db.Tx) error {
-				ended, err := Done(tx, j)
-				if ended {
-					tx.OnEnd(func(committed bool) {
-						if committed {
-							done <- j.Subject
-						}
-					})
-				}
-				return err
-			})
-		}}
-		ctx, cancel := context.WithCancel(t.Context())
-		stopped := make(chan struct{})
-		go func() { p.Run(ctx, context.Background()); close(stopped) }()
-		enqueue(t, d, 1)
-		require.Equal(t, "0", <-done)
+	for name, pause := range map[string]time.Duration{"with it": 0, "after a pause": time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachEngine(t, func(t *testing.T, d *db.DB, _ *clock) { handedOver(t, d, pause) })
+		})
+	}
+}
 
-		// What was undone is not done, and its worker is free again.
-		for range 3 {
-			err := d.Update(t.Context(), func(tx *db.Tx) error {
-				require.NoError(t, Enqueue(tx, "env", Resolve, "undone"))
-				return errors.New("no")
-			})
-			require.Error(t, err)
-			require.Panics(t, func() {
-				_ = d.Update(t.Context(), func(tx *db.Tx) error {
-					require.NoError(t, Enqueue(tx, "env", Resolve, "undone"))
-					panic("a fault of the program")
+func handedOver(t *testing.T, d *db.DB, pause time.Duration) {
+	t.Helper()
+	done := make(chan string, 10)
+	p := &Pool{DB: d, Kind: Resolve, Size: 1, Pause: pause, Log: slog.New(slog.DiscardHandler), Handle: func(ctx context.Context, j Job) error {
+		if !j.Committed() {
+			return nil
+		}
+		return d.Update(ctx, func(tx *db.Tx) error {
+			ended, err := Done(tx, j)
+			if ended {
+				tx.OnEnd(func(committed bool) {
+					if committed {
+						done <- j.Subject
+					}
 				})
+			}
+			return err
+		})
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan struct{})
+	go func() { p.Run(ctx, context.Background()); close(stopped) }()
+	enqueue(t, d, 1)
+	require.Equal(t, "0", <-done)
+
+	// What was undone is not done, and its worker is free again.
+	for range 3 {
+		err := d.Update(t.Context(), func(tx *db.Tx) error {
+			require.NoError(t, Enqueue(tx, "env", Resolve, "undone"))
+			return errors.New("no")
+		})
+		require.Error(t, err)
+		require.Panics(t, func() {
+			_ = d.Update(t.Context(), func(tx *db.Tx) error {
+				require.NoError(t, Enqueue(tx, "env", Resolve, "undone"))
+				panic("a fault of the program")
 			})
-		}
-		enqueue(t, d, 5) // more than there are workers
-		got := map[string]bool{}
-		for range 5 {
-			got[<-done] = true
-		}
-		require.Equal(t, map[string]bool{"0": true, "1": true, "2": true, "3": true, "4": true}, got)
-		cancel()
-		<-stopped
-		enqueue(t, d, 1)
-		require.Len(t, claimAs(t, d, "another node", 5), 1, "after the stop it waits for somebody else")
-	})
+		})
+	}
+	enqueue(t, d, 5) // more than there are workers
+	got := map[string]bool{}
+	for range 5 {
+		got[<-done] = true
+	}
+	require.Equal(t, map[string]bool{"0": true, "1": true, "2": true, "3": true, "4": true}, got)
+	cancel()
+	<-stopped
+	enqueue(t, d, 1)
+	require.Len(t, claimAs(t, d, "another node", 5), 1, "after the stop it waits for somebody else")
 }
 
 // TestAJobThatStartsAtOnceIsLoadedByItsPromise: it sees all that this transaction
@@ -232,7 +240,7 @@ func TestAJobThatStartsAtOnceIsLoadedByItsPromise(t *testing.T) {
 		var undone atomic.Int32
 		wrong := errors.New("not today")
 		p := &Pool{
-			DB: d, Kind: Resolve, Size: 1, AtOnce: true, Log: slog.New(slog.DiscardHandler),
+			DB: d, Kind: Resolve, Size: 1, Log: slog.New(slog.DiscardHandler),
 			Load: func(tx *db.Tx, j Job) (any, error) {
 				if j.Subject == "wrong" {
 					return nil, wrong

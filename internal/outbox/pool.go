@@ -32,12 +32,12 @@ type Pool struct {
 	Kind Kind
 	Size int // jobs at a time
 	Log  *slog.Logger
-	// AtOnce: a job starts with the commit that promises it. That is quicker, but
+	// Pause is how long a job waits after the commit that promises it. Without one it
+	// starts with that commit: Handle begins while the commit is under way, and asks
+	// Job.Committed before it does anything that others see. That is quicker, but
 	// whoever waits for the answer to that commit may feel what the job costs. So
-	// not for what follows from an asking: it costs more for a known address.
-	// Handle then begins while the commit is under way, and asks Job.Committed
-	// before it does anything that others see.
-	AtOnce bool
+	// what follows from an asking waits: it costs more for a known address.
+	Pause time.Duration
 	// Load reads what the job needs, if it is set; Handle finds it in Job.Loaded.
 	// A job that starts at once is loaded at the end of the transaction that promised it.
 	// If what it is about is gone (db.ErrNone or fault.NotFound), so is the job.
@@ -120,9 +120,31 @@ func (p *Pool) reserve() bool {
 	}
 }
 
-// startWith lets a reserved worker do a job that a transaction promises. It is
-// loaded at the end of that, so that what is done after the promise counts too.
+// startWith lets a reserved worker do a job that a transaction promises.
 func (p *Pool) startWith(tx *db.Tx, j Job) {
+	if p.Pause > 0 {
+		p.startAfter(tx, j)
+		return
+	}
+	p.startWithin(tx, j)
+}
+
+func (p *Pool) startAfter(tx *db.Tx, j Job) {
+	tx.OnEnd(func(committed bool) {
+		if !committed {
+			p.free <- struct{}{}
+			return
+		}
+		go func() {
+			pause(p.Pause)
+			p.start(j)
+		}()
+	})
+}
+
+// startWithin loads the job at the end of the transaction, so that what is done
+// after the promise counts too.
+func (p *Pool) startWithin(tx *db.Tx, j Job) {
 	j.promise = &promise{settled: make(chan struct{})}
 	started := false
 	tx.AtLast(func() error {

@@ -17,21 +17,21 @@ const maxLine = 900
 
 // build makes the message. The text part travels as it is written, without
 // quoted-printable, so that the link stays whole even in the source.
-func build(k Kind, d Data, text, html string) ([]byte, error) {
+func build(v *view, text, html string) ([]byte, error) {
 	for line := range strings.SplitSeq(text, "\n") {
 		if len(line) > maxLine {
 			return nil, errors.New("a line of the text is too long")
 		}
 	}
-	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary(boundary(k, d.MessageID)))
-	m.FromMailAddress(&mail.Address{Name: d.From.Name, Address: d.From.Address})
-	m.ToMailAddress(&mail.Address{Name: d.To.Name, Address: d.To.Address})
-	if d.ReplyTo != "" {
-		m.ReplyToMailAddress(&mail.Address{Address: d.ReplyTo})
+	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary(boundary(v.Kind, v.MessageID)))
+	m.FromMailAddress(&mail.Address{Name: v.From.Name, Address: v.From.Address})
+	m.ToMailAddress(&mail.Address{Name: v.To.Name, Address: v.To.Address})
+	if v.ReplyTo != "" {
+		m.ReplyToMailAddress(&mail.Address{Address: v.ReplyTo})
 	}
-	m.Subject(Subject(k, d.Environment))
-	m.SetMessageIDWithValue(d.MessageID)
-	m.SetDateWithValue(d.Date.UTC())
+	m.Subject(v.Subject)
+	m.SetMessageIDWithValue(v.MessageID)
+	m.SetDateWithValue(v.Date.UTC())
 	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 section 5
 	m.SetGenHeader("X-Auto-Response-Suppress", "All")
 	if !isASCII(text) {
@@ -56,7 +56,7 @@ func build(k Kind, d Data, text, html string) ([]byte, error) {
 }
 
 // boundary depends on the message alone. No line of ours can be one: names are
-// kept within their lines, and no line of a template begins with "--".
+// kept within their lines, and who chooses a name does not know the Message-ID.
 func boundary(k Kind, messageID string) string {
 	sum := sha256.Sum256([]byte(string(k) + "\n" + messageID))
 	return hex.EncodeToString(sum[:16])

@@ -98,30 +98,3 @@ func plainAddress(address string) (string, error) {
 	}
 	return address[:at+1] + domain, nil
 }
-
-// cleaned gives d with all that goes into the templates made safe. It follows check.
-func cleaned(d Data) Data {
-	d.Environment = clean(d.Environment)
-	for _, name := range []*string{&d.UserName, &d.By, &d.Device, &d.Network} {
-		*name = inert(*name)
-	}
-	from, _ := senderAddress(d.From.Address) // checked
-	d.From = Party{Name: clean(d.From.Name), Address: from}
-	d.To = Party{Name: inert(d.To.Name), Address: ascii(d.To.Address)}
-	d.ReplyTo = ascii(d.ReplyTo)
-	stuck := make([]Stuck, len(d.Stuck))
-	for i, s := range d.Stuck { // a reason may quote what a stranger's server said
-		stuck[i] = Stuck{Name: inert(s.Name), Why: inert(s.Why)}
-	}
-	d.Stuck = stuck
-	return d
-}
-
-// ascii is plainAddress for an address that was checked.
-func ascii(address string) string {
-	plain, err := plainAddress(address)
-	if err != nil {
-		return ""
-	}
-	return plain
-}

@@ -1,18 +1,23 @@
 // Package mail holds what our messages say, and gives them as bytes ready to send.
 //
-// Each kind of message has a text and an HTML template beside this file, both
-// written by hand and parsed at the start. Render fills them in and builds a
+// Each kind of message has its text in text.go and its HTML in html.templ, both
+// written by hand and compiled. Render fills them in and builds a
 // multipart/alternative message, text first. The package is pure: it sends
 // nothing, stores nothing and reads no clock. What people can choose, their
 // names above all, cannot add a header, a part or a link.
 package mail
 
+//go:generate go run github.com/a-h/templ/cmd/templ@v0.3.977 generate -path .
+
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/a-h/templ"
 )
 
 // Kind says which message it is.
@@ -84,19 +89,60 @@ type Data struct {
 // address, Message-ID, link or code that is not plainly one is an error, which
 // never repeats a link or code.
 func Render(k Kind, d Data) ([]byte, error) {
-	if err := check(k, d); err != nil {
-		return nil, fmt.Errorf("render %s mail: %w", k, err)
-	}
-	d = cleaned(d)
-	text, html, err := fill(k, d)
+	d, err := cleaned(k, d)
 	if err != nil {
 		return nil, fmt.Errorf("render %s mail: %w", k, err)
 	}
-	raw, err := build(k, d, text, html)
+	v := &view{Data: d, Kind: k, Subject: Subject(k, d.Environment)}
+	text, html, err := write(v)
+	if err != nil {
+		return nil, fmt.Errorf("render %s mail: %w", k, err)
+	}
+	raw, err := build(v, text, html)
 	if err != nil {
 		return nil, fmt.Errorf("render %s mail: %w", k, err)
 	}
 	return raw, nil
+}
+
+// view is what both parts are written from: data that is safe in them.
+type view struct {
+	Data
+	Kind    Kind
+	Subject string
+}
+
+// parts says who writes the two parts of a kind. In the HTML everything in braces
+// is escaped where it stands, and templ lets no script into an href, whatever
+// checkLink has seen before.
+var parts = map[Kind]struct {
+	text func(*view) string
+	html func(*view) templ.Component
+}{
+	Reset:           {resetText, resetHTML},
+	ResetByAdmin:    {resetText, resetHTML},
+	ResetAfterNotMe: {resetText, resetHTML},
+	AdminLink:       {adminLinkText, adminLinkHTML},
+	PasswordChanged: {passwordChangedText, passwordChangedHTML},
+	Invitation:      {invitationText, invitationHTML},
+	AddressConfirm:  {addressConfirmText, addressConfirmHTML},
+	AddressChanged:  {addressChangedText, addressChangedHTML},
+	NewSignIn:       {newSignInText, newSignInHTML},
+	Digest:          {digestText, digestHTML},
+}
+
+// write gives both parts with LF line ends; no HTML in the shortest form.
+func write(v *view) (string, string, error) {
+	text := parts[v.Kind].text(v)
+	if v.CodeOnly {
+		return text, "", nil
+	}
+	var html strings.Builder
+	html.Grow(4 << 10) // what most mails need
+	if err := parts[v.Kind].html(v).Render(context.Background(), &html); err != nil {
+		return "", "", fmt.Errorf("html: %w", err)
+	}
+	return text, html.String(), nil
 }
 
 // Subject gives the subject line: what it is, then the environment's name.
@@ -141,59 +187,85 @@ var needs = map[Kind]struct{ link, notMe, addresses bool }{
 	Digest:          {},
 }
 
-func check(k Kind, d Data) error {
+// cleaned gives d with all that goes into a message made safe, or says why there
+// can be none.
+func cleaned(k Kind, d Data) (Data, error) {
 	need, ok := needs[k]
 	if !ok {
-		return errors.New("no such kind")
+		return d, errors.New("no such kind")
 	}
-	if clean(d.Environment) == "" {
-		return errors.New("the environment has no name")
+	if d.Environment = clean(d.Environment); d.Environment == "" {
+		return d, errors.New("the environment has no name")
 	}
 	if d.Date.IsZero() {
-		return errors.New("no date")
+		return d, errors.New("no date")
 	}
 	if !messageID().MatchString(d.MessageID) {
-		return errors.New("malformed message id")
+		return d, errors.New("malformed message id")
 	}
-	if err := checkAddresses(d, need.addresses); err != nil {
-		return err
+	if err := cleanAddresses(&d, need.addresses); err != nil {
+		return d, err
 	}
 	if err := checkLink("link", d.Link, d.Until, need.link); err != nil {
-		return err
+		return d, err
 	}
 	if k == Digest && (len(d.Stuck) == 0 || d.Queue == "") {
-		return errors.New("nobody needs help")
+		return d, errors.New("nobody needs help")
 	}
 	if d.Code != "" && !code.MatchString(d.Code) {
-		return errors.New("the code is not 8 digits")
+		return d, errors.New("the code is not 8 digits")
 	}
 	if d.CodeOnly && (d.Code == "" || !resets(k)) {
-		return errors.New("there is no code to send alone")
+		return d, errors.New("there is no code to send alone")
 	}
-	return checkLink("not-me link", d.NotMe, d.NotMeUntil, need.notMe)
+	if err := checkLink("not-me link", d.NotMe, d.NotMeUntil, need.notMe); err != nil {
+		return d, err
+	}
+	cleanNames(&d)
+	return d, nil
 }
 
-func checkAddresses(d Data, oldAndNew bool) error {
-	if _, err := senderAddress(d.From.Address); err != nil {
+// cleanAddresses puts those of the header in ASCII. The old and the new address
+// are only shown, and stay as people know them.
+func cleanAddresses(d *Data, oldAndNew bool) error {
+	var err error
+	if d.From.Address, err = senderAddress(d.From.Address); err != nil {
 		return fmt.Errorf("sender: %w", err)
 	}
 	for _, a := range []struct {
-		what, address string
-		needed        bool
+		what          string
+		address       *string
+		needed, shown bool
 	}{
-		{"recipient", d.To.Address, true},
-		{"reply-to", d.ReplyTo, false},
-		{"old address", d.OldAddress, oldAndNew},
-		{"new address", d.NewAddress, oldAndNew},
+		{what: "recipient", address: &d.To.Address, needed: true},
+		{what: "reply-to", address: &d.ReplyTo},
+		{what: "old address", address: &d.OldAddress, needed: oldAndNew, shown: true},
+		{what: "new address", address: &d.NewAddress, needed: oldAndNew, shown: true},
 	} {
-		if a.address == "" && !a.needed {
+		if *a.address == "" && !a.needed {
 			continue
 		}
-		if _, err := plainAddress(a.address); err != nil {
+		plain, err := plainAddress(*a.address)
+		if err != nil {
 			return fmt.Errorf("%s: %w", a.what, err)
+		}
+		if !a.shown {
+			*a.address = plain
 		}
 	}
 	return nil
+}
+
+func cleanNames(d *Data) {
+	d.From.Name = clean(d.From.Name)
+	for _, name := range []*string{&d.To.Name, &d.UserName, &d.By, &d.Device, &d.Network} {
+		*name = inert(*name)
+	}
+	stuck := make([]Stuck, len(d.Stuck))
+	for i, s := range d.Stuck { // a reason may quote what a stranger's server said
+		stuck[i] = Stuck{Name: inert(s.Name), Why: inert(s.Why)}
+	}
+	d.Stuck = stuck
 }
 
 // maxLink keeps a link's line well under the 998 octets of RFC 5322 section 2.1.1.

@@ -9,6 +9,6 @@ import (
 // else is to do: the runtime then waits for the network, in whole milliseconds.
 func pause(d time.Duration) {
 	left := syscall.NsecToTimespec(int64(d))
-	for syscall.Nanosleep(&left, &left) == syscall.EINTR { //nolint:errorlint // an Errno as the kernel gives it
+	for syscall.Nanosleep(&left, &left) == syscall.EINTR { // a signal of the runtime: the rest is left
 	}
 }

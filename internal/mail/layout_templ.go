@@ -44,7 +44,7 @@ func layout(v *view, heading string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</title><style>\n:root { color-scheme: light dark; supported-color-schemes: light dark; }\nbody { margin: 0; padding: 24px 12px; background: #f6f2ea; color: #23201b; font: 16px/1.6 -apple-system, \"Segoe UI\", Roboto, Helvetica, Arial, sans-serif; }\n.card { max-width: 560px; margin: 0 auto; padding: 24px 28px; background: #ffffff; border: 1px solid #e2dbcd; border-radius: 12px; }\nh1 { margin: 0 0 16px; font-size: 22px; line-height: 1.3; font-weight: 600; }\np { margin: 0 0 16px; }\n.go { display: inline-block; padding: 12px 22px; border-radius: 8px; background: #1d4f45; color: #ffffff; font-weight: 600; text-decoration: none; }\n.code { font: 600 26px/1.4 ui-monospace, Menlo, Consolas, monospace; letter-spacing: 2px; }\n.raw { font-size: 14px; word-break: break-all; }\n.quiet { font-size: 14px; color: #5d564b; }\n.quiet a { color: #1d4f45; }\ntable { border-collapse: collapse; margin: 0 0 16px; }\nth, td { padding: 2px 16px 2px 0; text-align: left; vertical-align: top; font-weight: 400; }\nth { color: #5d564b; }\n@media (prefers-color-scheme: dark) {\nbody { background: #1a1815; color: #ece7dd; }\n.card { background: #24211d; border-color: #3a352e; }\n.go { background: #8fd0bf; color: #10201c; }\n.quiet, th { color: #b5ad9f; }\n.quiet a { color: #8fd0bf; }\n}\n\t\t\t</style></head><body><div class=\"card\" role=\"article\"><h1>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</title><style>\n:root { color-scheme: light dark; supported-color-schemes: light dark; }\nbody { margin: 0; padding: 24px 12px; background: #f6f2ea; color: #23201b; font: 16px/1.6 -apple-system, \"Segoe UI\", Roboto, Helvetica, Arial, sans-serif; }\n.card { max-width: 560px; margin: 0 auto; padding: 24px 28px; background: #ffffff; border: 1px solid #e2dbcd; border-radius: 12px; }\nh1 { margin: 0 0 16px; font-size: 22px; line-height: 1.3; font-weight: 600; }\np { margin: 0 0 16px; }\n.go { display: inline-block; padding: 12px 22px; border-radius: 8px; background: #1d4f45; color: #ffffff; font-weight: 600; text-decoration: none; }\n.code { font: 600 26px/1.4 ui-monospace, Menlo, Consolas, monospace; letter-spacing: 2px; }\n.raw { word-break: break-all; }\n.quiet { font-size: 14px; color: #5d564b; }\n.quiet a { color: #1d4f45; }\ntable { border-collapse: collapse; margin: 0 0 16px; }\nth, td { padding: 2px 16px 2px 0; text-align: left; vertical-align: top; font-weight: 400; }\nth { color: #5d564b; }\n@media (prefers-color-scheme: dark) {\nbody { background: #1a1815; color: #ece7dd; }\n.card { background: #24211d; border-color: #3a352e; }\n.go { background: #8fd0bf; color: #10201c; }\n.quiet, th { color: #b5ad9f; }\n.quiet a { color: #8fd0bf; }\n}\n\t\t\t</style></head><body><div class=\"card\" role=\"article\"><h1>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -108,20 +108,20 @@ func writtenOut(url string) templ.Component {
 			templ_7745c5c3_Var5 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<p class=\"quiet raw\">If the button does not work, copy this address into your browser:<br>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<p class=\"quiet\">If the button does not work, copy this address into your browser:<br><span class=\"raw\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var6 string
 		templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(url)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `layout.templ`, Line: 49, Col: 97}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `layout.templ`, Line: 49, Col: 111}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "</span></p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -206,6 +206,8 @@ func handedOver(t *testing.T, d *db.DB, pause time.Duration) {
 	require.Equal(t, "0", <-done)
 
 	// What was undone is not done, and its worker is free again.
+	free := func() bool { return len(p.free) == 1 }
+	require.Eventually(t, free, 20*time.Second, time.Millisecond)
 	for range 3 {
 		err := d.Update(t.Context(), func(tx *db.Tx) error {
 			require.NoError(t, Enqueue(tx, "env", Resolve, "undone"))

@@ -21,10 +21,10 @@ const (
 	sendAtOnce    = 12
 )
 
-// unheard is how long an asking's work waits, so that the answer has been read by
+// untilRead is how long an asking's work waits, so that the answer has been read by
 // then: a client on the same machine could else tell by its time whether somebody
 // has the address (docs/decisions/0019).
-const unheard = 200 * time.Microsecond
+const untilRead = 200 * time.Microsecond
 
 // newRelay reads SPAREKEY_SMTP. Without a server mails wait in the outbox.
 func newRelay(c *Core) (*relay.Relay, error) {
@@ -67,7 +67,7 @@ func newSigner(c *Core) *keyring.Signer {
 
 func pools(c *Core, d *delivery.Delivery) []*outbox.Pool {
 	return []*outbox.Pool{
-		{DB: c.DB, Kind: outbox.Resolve, Size: resolveAtOnce, Pause: unheard, Log: c.Log, Handle: c.Recovery.Resolve},
+		{DB: c.DB, Kind: outbox.Resolve, Size: resolveAtOnce, Pause: untilRead, Log: c.Log, Handle: c.Recovery.Resolve},
 		{DB: c.DB, Kind: outbox.Send, Size: sendAtOnce, Log: c.Log, Load: d.Load, Handle: d.Send},
 	}
 }

@@ -24,7 +24,7 @@ const (
 // untilRead is how long an asking's work waits, so that the answer has been read by
 // then: a client on the same machine could else tell by its time whether somebody
 // has the address (docs/decisions/0019).
-const untilRead = 200 * time.Microsecond
+const untilRead = 150 * time.Microsecond
 
 // newRelay reads SPAREKEY_SMTP. Without a server mails wait in the outbox.
 func newRelay(c *Core) (*relay.Relay, error) {

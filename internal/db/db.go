@@ -85,6 +85,18 @@ func Long(ctx context.Context) context.Context { return context.WithValue(ctx, l
 
 func isLong(ctx context.Context) bool { return ctx.Value(longKey{}) != nil }
 
+type replayableKey struct{}
+
+// Replayable marks an Update that will be made again, with the same result, should
+// a power cut or the loss of a PostgreSQL server take it back. Its commit does not
+// wait for the disk: it survives a kill of this process at once, and a power cut
+// with the next commit that waits.
+func Replayable(ctx context.Context) context.Context {
+	return context.WithValue(ctx, replayableKey{}, true)
+}
+
+func isReplayable(ctx context.Context) bool { return ctx.Value(replayableKey{}) != nil }
+
 // Open opens the database. It does not migrate; see Migrate.
 func Open(ctx context.Context, c Config) (*DB, error) {
 	d := &DB{clock: c.Clock, topics: map[string]chan struct{}{}}

@@ -177,6 +177,11 @@ func (e *postgresEngine) transaction(ctx context.Context, fn func(querier) error
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	if isReplayable(ctx) {
+		if _, err := tx.ExecContext(running, "SET LOCAL synchronous_commit TO off"); err != nil {
+			return err
+		}
+	}
 	if err := fn(plain{ctx: running, on: tx}); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,9 +28,11 @@ type sqliteEngine struct {
 	reads  *sql.DB
 	cached *stmts
 
+	// Only the writer touches these.
 	writes *sql.DB
 	conn   *sql.Conn
-	stmts  map[string]*sql.Stmt // of conn; only the writer touches it
+	stmts  map[string]*sql.Stmt // of conn
+	awaits bool                 // commits of conn wait for the disk
 
 	queue   chan *write
 	closing chan struct{}
@@ -64,7 +67,7 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	reads.SetMaxIdleConns(readers)
 	e := &sqliteEngine{
 		reads: reads, cached: &stmts{db: reads},
-		writes: writes, conn: conn, stmts: map[string]*sql.Stmt{},
+		writes: writes, conn: conn, stmts: map[string]*sql.Stmt{}, awaits: true,
 		queue: make(chan *write, maxBatch), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	go e.writer()
@@ -131,10 +134,11 @@ func (e *sqliteEngine) close() error {
 
 // write is one closure waiting for its turn.
 type write struct {
-	fn    func(querier) error
-	state atomic.Int32 // waiting, taken or left
-	done  chan error
-	panic any
+	fn         func(querier) error
+	replayable bool
+	state      atomic.Int32 // waiting, taken or left
+	done       chan error
+	panic      any
 }
 
 const (
@@ -144,7 +148,7 @@ const (
 )
 
 func (e *sqliteEngine) update(ctx context.Context, fn func(querier) error) error {
-	w := &write{fn: fn, done: make(chan error, 1)}
+	w := &write{fn: fn, replayable: isReplayable(ctx), done: make(chan error, 1)}
 	select {
 	case e.queue <- w:
 	case <-ctx.Done():
@@ -229,6 +233,7 @@ func (e *sqliteEngine) commit(batch []*write) {
 	for i, w := range live {
 		w.done <- results[i]
 	}
+	_ = e.await(true) // now, while nobody waits; if it fails the next begin tells
 }
 
 // transaction runs the closures and commits once. lost tells that a closure
@@ -241,7 +246,7 @@ func (e *sqliteEngine) transaction(batch []*write) (results []error, lost bool) 
 		}
 		return results
 	}
-	if err := e.control("BEGIN IMMEDIATE"); err != nil {
+	if err := e.begin(slices.ContainsFunc(batch, func(w *write) bool { return !w.replayable })); err != nil {
 		return fail(err), false
 	}
 	for i, w := range batch {
@@ -257,6 +262,32 @@ func (e *sqliteEngine) transaction(batch []*write) (results []error, lost bool) 
 		return fail(err), true
 	}
 	return results, false
+}
+
+// begin begins a transaction whose commit waits for the disk, or leaves that to a
+// later one: all write the same log.
+func (e *sqliteEngine) begin(wait bool) error {
+	if err := e.await(wait); err != nil {
+		return err
+	}
+	return e.control("BEGIN IMMEDIATE")
+}
+
+// await says whether commits wait for the disk (sqlite.org/pragma.html#pragma_synchronous).
+func (e *sqliteEngine) await(disk bool) error {
+	if disk == e.awaits {
+		return nil
+	}
+	level := "NORMAL"
+	if disk {
+		level = "FULL"
+	}
+	// Not prepared: this PRAGMA acts when it is compiled.
+	_, err := e.conn.ExecContext(context.Background(), "PRAGMA synchronous="+level)
+	if err == nil {
+		e.awaits = disk
+	}
+	return err
 }
 
 // closure runs one closure of a transaction within a savepoint, so that it can

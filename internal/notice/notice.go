@@ -28,6 +28,14 @@ type To struct {
 	User  id.User
 	Name  string
 	Email string
+	Names Names
+}
+
+// Names are what a mail and its links are called, if that was settled before; what
+// is empty is named when the mail is queued.
+type Names struct {
+	Message     id.Message
+	Link, NotMe string // forms of a secret.LinkID
 }
 
 // Detail is what a mail says beyond its links. It is stored: no secrets.
@@ -99,7 +107,7 @@ func resetMail(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Du
 		}
 	}
 	link, err := token.AddLink(tx, env, token.NewLink{
-		Purpose: t.Purpose, Token: t.ID, User: to.User, Channel: channel, By: by, EndsAt: tx.Now().Add(life),
+		ID: to.Names.Link, Purpose: t.Purpose, Token: t.ID, User: to.User, Channel: channel, By: by, EndsAt: tx.Now().Add(life),
 	})
 	if err != nil {
 		return err
@@ -169,7 +177,7 @@ func withNotMe(tx *db.Tx, env id.Environment, to To, kind mail.Kind, link string
 		return err
 	}
 	notMe, err := token.AddLink(tx, env, token.NewLink{
-		Purpose: secret.NotMe, Token: t, User: to.User, Channel: token.Notice, EndsAt: tx.Now().Add(NotMeLife), Detail: string(about),
+		ID: to.Names.NotMe, Purpose: secret.NotMe, Token: t, User: to.User, Channel: token.Notice, EndsAt: tx.Now().Add(NotMeLife), Detail: string(about),
 	})
 	if err != nil {
 		return err
@@ -183,6 +191,6 @@ func queue(tx *db.Tx, env id.Environment, to To, kind mail.Kind, link, notMe str
 		return err
 	}
 	return outbox.Queue(tx, env, outbox.Message{
-		User: to.User, Kind: string(kind), ToName: to.Name, ToEmail: to.Email, Link: link, NotMe: notMe, Detail: string(detail),
+		ID: to.Names.Message, User: to.User, Kind: string(kind), ToName: to.Name, ToEmail: to.Email, Link: link, NotMe: notMe, Detail: string(detail),
 	})
 }

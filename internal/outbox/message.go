@@ -43,8 +43,11 @@ type Message struct {
 const messageColumns = "id, user_id, kind, to_name, to_email, message_id, link_id, not_me_id, detail, state, made_at, settled_at, next_try_at, accepted_at"
 
 // Queue stores a message and the job that sends it. The recipient is fixed now.
+// Without an ID the message gets one.
 func Queue(tx *db.Tx, env id.Environment, m Message) error {
-	m.ID = id.New[id.Message]()
+	if m.ID == "" {
+		m.ID = id.New[id.Message]()
+	}
 	_, err := tx.Exec(`INSERT INTO messages (environment_id, id, user_id, kind, to_name, to_email, message_id, link_id, not_me_id, detail, state, made_at)
 		VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11)`,
 		env, m.ID, m.User, m.Kind, m.ToName, m.ToEmail, m.Link, m.NotMe, m.Detail, Queued, tx.Now())

@@ -57,14 +57,15 @@ func (r *Recovery) mayAsk(tx *db.Tx, env environment.Environment, from access.Fr
 	return nil
 }
 
-// request writes an asking down and gives its case number.
+// request writes an asking down and gives its case number. The links it may mail are
+// named now, so that it mails the same ones if it is resolved twice; see Resolve.
 func request(tx *db.Tx, env id.Environment, a address.Address, from access.From) (string, error) {
 	r := id.New[id.Request]()
 	for {
 		number := secret.NewCaseNumber()
-		n, err := tx.Exec(`INSERT INTO requests (environment_id, id, case_number, address, address_key, network, agent, made_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
-			env, r, number, a.Mail, a.Key, from.Network, from.Agent, tx.Now())
+		n, err := tx.Exec(`INSERT INTO requests (environment_id, id, case_number, address, address_key, network, agent, made_at, link_id, not_me_id)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
+			env, r, number, a.Mail, a.Key, from.Network, from.Agent, tx.Now(), secret.NewLinkID().String(), secret.NewLinkID().String())
 		if err != nil {
 			return "", err
 		}

@@ -28,7 +28,12 @@ type Request struct {
 	Network    string     `db:"network"`
 	Agent      string     `db:"agent"`
 	MadeAt     time.Time  `db:"made_at"`
+	// What its mail's links will be called.
+	Link  string `db:"link_id"`
+	NotMe string `db:"not_me_id"`
 }
+
+const requestColumns = "id, address, address_key, network, agent, made_at, link_id, not_me_id"
 
 // The outcomes of a request.
 const (
@@ -39,14 +44,16 @@ const (
 )
 
 // Resolve is the job behind Ask: it finds out whose address was typed, takes or
-// makes the token, adds a link and queues the mail. It never waits for SMTP.
+// makes the token, adds a link and queues the mail. It never waits for SMTP, nor for
+// the disk: after a power cut that took it back it is done again from the asking, and
+// the mail, which may have left, has the same Message-ID and the same links.
 func (r *Recovery) Resolve(ctx context.Context, j outbox.Job) error {
-	return r.DB.Update(ctx, func(tx *db.Tx) error {
+	return r.DB.Update(db.Replayable(ctx), func(tx *db.Tx) error {
 		env, err := environment.ByID(tx, j.Environment)
 		if err != nil {
 			return endIfGone(tx, j, err)
 		}
-		q, err := db.One[Request](tx, "SELECT id, address, address_key, network, agent, made_at FROM requests WHERE environment_id = $1 AND id = $2 AND resolved_at IS NULL",
+		q, err := db.One[Request](tx, "SELECT "+requestColumns+" FROM requests WHERE environment_id = $1 AND id = $2 AND resolved_at IS NULL",
 			env.ID, j.Subject)
 		if err != nil {
 			return endIfGone(tx, j, err)
@@ -71,7 +78,7 @@ func endIfGone(tx *db.Tx, j outbox.Job, err error) error {
 func (r *Recovery) resolveWaiting(tx *db.Tx, env environment.Environment, key string) error {
 	// Put in order here: asked to do it, SQLite would walk all requests of the
 	// environment by their age instead of the few that wait for this address.
-	waiting, err := db.All[Request](tx, `SELECT id, address, address_key, network, agent, made_at FROM requests
+	waiting, err := db.All[Request](tx, "SELECT "+requestColumns+` FROM requests
 		WHERE environment_id = $1 AND address_key = $2 AND resolved_at IS NULL LIMIT 100`, env.ID, key)
 	if err != nil {
 		return err
@@ -114,7 +121,7 @@ func (r *Recovery) resolve(tx *db.Tx, env environment.Environment, q Request) er
 		if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.Asked, User: u.ID, Actor: by}); err != nil {
 			return err
 		}
-		if err := mailLink(tx, env, u, access.Actor{}); err != nil {
+		if err := mailAsked(tx, env, u, q); err != nil {
 			return err
 		}
 		return stuckIfAskedOften(tx, env, u)
@@ -156,6 +163,17 @@ func (r *Recovery) outcome(tx *db.Tx, env environment.Environment, q Request, u 
 		return tooOften, err
 	}
 	return mailed, err
+}
+
+// mailAsked is mailLink for an asking, by its names.
+func mailAsked(tx *db.Tx, env environment.Environment, u user.User, q Request) error {
+	t, err := token.Open(tx, env.ID, u.ID, purpose(u))
+	if err != nil {
+		return err
+	}
+	whom := to(u)
+	whom.Names = notice.Names{Message: id.Message(q.ID), Link: q.Link, NotMe: q.NotMe}
+	return notice.ResetLink(tx, env.ID, whom, t, life(env, u), access.Actor{})
 }
 
 // mailLink takes or makes the user's token and mails a link of it.

@@ -121,6 +121,7 @@ func open(tx *db.Tx, env id.Environment, user id.User) (Token, error) {
 
 // NewLink says what link to make.
 type NewLink struct {
+	ID      string // as a secret.LinkID prints; "" for a new one
 	Purpose secret.Purpose
 	Token   id.Token // none for Notice
 	User    id.User
@@ -134,8 +135,11 @@ type NewLink struct {
 // row when it is needed.
 func AddLink(tx *db.Tx, env id.Environment, n NewLink) (Link, error) {
 	l := Link{
-		ID: secret.NewLinkID().String(), Purpose: n.Purpose, Token: n.Token, User: n.User, Channel: n.Channel,
+		ID: n.ID, Purpose: n.Purpose, Token: n.Token, User: n.User, Channel: n.Channel,
 		MadeBy: n.By.ID(), MadeByName: n.By.Name, MadeAt: tx.Now(), EndsAt: n.EndsAt, Detail: n.Detail,
+	}
+	if l.ID == "" {
+		l.ID = secret.NewLinkID().String()
 	}
 	var err error
 	l.KeyID, err = db.One[int](tx, `INSERT INTO links (environment_id, id, purpose, token_id, user_id, channel, made_by, made_by_name, key_id, made_at, ends_at, detail)

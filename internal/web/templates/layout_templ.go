@@ -419,7 +419,7 @@ func bitting() templ.Component {
 			templ_7745c5c3_Var19 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 26, "<svg class=\"bitting\" viewBox=\"0 0 480 16\" preserveAspectRatio=\"xMaxYMid slice\" aria-hidden=\"true\" focusable=\"false\"><path d=\"M0 3h376l5 7h7l5-5h8l4 7h8l6-9h9l5 7h7l5-4h8l4 5h7l5-8h10\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\" stroke-linejoin=\"round\" stroke-linecap=\"round\"></path></svg>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 26, "<svg class=\"bitting\" viewBox=\"0 0 480 16\" preserveAspectRatio=\"xMaxYMid slice\" aria-hidden=\"true\"><path d=\"M0 3h376l5 7h7l5-5h8l4 7h8l6-9h9l5 7h7l5-4h8l4 5h7l5-8h10\"></path></svg>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

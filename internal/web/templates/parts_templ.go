@@ -1485,7 +1485,7 @@ func key() templ.Component {
 			templ_7745c5c3_Var79 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 103, "<svg class=\"key\" viewBox=\"0 0 32 32\" aria-hidden=\"true\" focusable=\"false\"><circle class=\"key-disc\" cx=\"16\" cy=\"16\" r=\"16\"></circle><g class=\"key-cut\" fill=\"none\" stroke-width=\"2.6\" stroke-linecap=\"round\" stroke-linejoin=\"round\"><circle cx=\"16\" cy=\"11.6\" r=\"4.7\"></circle><path d=\"M16 16.3v9.2M16 20.6h4M16 25h3\"></path></g></svg>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 103, "<svg class=\"key\" viewBox=\"0 0 32 32\" aria-hidden=\"true\"><circle class=\"key-disc\" cx=\"16\" cy=\"16\" r=\"16\"></circle><g class=\"key-cut\"><circle cx=\"16\" cy=\"11.6\" r=\"4.7\"></circle><path d=\"M16 16.3v9.2M16 20.6h4M16 25h3\"></path></g></svg>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1514,7 +1514,7 @@ func icon(name string) templ.Component {
 			templ_7745c5c3_Var80 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 104, "<svg class=\"icon\" viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\" stroke-linecap=\"round\" stroke-linejoin=\"round\" aria-hidden=\"true\" focusable=\"false\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 104, "<svg class=\"icon\" viewBox=\"0 0 24 24\" aria-hidden=\"true\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

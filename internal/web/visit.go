@@ -128,6 +128,8 @@ func write(ctx context.Context, w http.ResponseWriter, status int, c templ.Compo
 	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // the client may have left
+	// Now, not after what is still to be written down about the request.
+	_ = http.NewResponseController(w).Flush()
 	return nil
 }
 

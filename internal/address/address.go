@@ -38,13 +38,17 @@ var domains = idna.New(idna.MapForLookup(), idna.StrictDomainName(true), idna.Ve
 // narrow are the two signs of an address as East Asian keyboards write them.
 var narrow = strings.NewReplacer("＠", "@", "．", ".", "。", ".", "｡", ".")
 
-// Parse reads a bare address: local@domain, nothing around it. White space at
-// the ends, which phones add, and a dot at the end, of a sentence or of a whole
-// domain name, are taken off; anything else unusual (quoted parts, comments,
+// unseen tells white space and characters that show nothing, like the zero-width
+// space and the marks of direction that come along when text is copied.
+func unseen(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
+
+// Parse reads a bare address: local@domain, nothing around it. What shows nothing at
+// the ends, which phones and copying add, and a dot at the end, of a sentence or of
+// a whole domain name, are taken off; anything else unusual (quoted parts, comments,
 // lists, routes, control characters) is refused with a fault about the field
 // "email".
 func Parse(text string) (Address, error) {
-	text = strings.TrimSuffix(narrow.Replace(strings.TrimSpace(text)), ".")
+	text = strings.TrimSuffix(narrow.Replace(strings.TrimFunc(text, unseen)), ".")
 	if len(text) > maxAddress {
 		return Address{}, refuse("This address is too long: an e-mail address has at most %d characters.", maxAddress)
 	}
@@ -55,6 +59,9 @@ func Parse(text string) (Address, error) {
 	local, domain := text[:at], text[at+1:]
 	if strings.HasPrefix(local, `"`) && strings.HasSuffix(local, `"`) { // a quoted string of RFC 5321
 		return Address{}, refuse("Addresses with quotation marks are not supported.")
+	}
+	if visible := strings.Join(strings.FieldsFunc(local, unseen), ""); visible != local && dotAtom(visible) {
+		return Address{}, refuse("There is a space, or a character that shows nothing, before the @. Type the address instead of pasting it.")
 	}
 	if !dotAtom(local) || len(local) > maxLocal {
 		return Address{}, refuse("The part before the @ has a character that an e-mail address cannot have.")

@@ -11,7 +11,7 @@ import (
 func TestSameAddressSameKey(t *testing.T) {
 	t.Parallel()
 	for _, same := range [][]string{
-		{"jane@acme.example", "Jane@Acme.Example", " jane@acme.example\n", "ＪＡＮＥ@acme.example", "jane@ACME.EXAMPLE"},
+		{"jane@acme.example", "Jane@Acme.Example", " jane@acme.example\n", "ＪＡＮＥ@acme.example", "jane@ACME.EXAMPLE", "\u200bjane@acme.example\u200b", "\u202ajane@acme.example\u202c\ufeff "},
 		{"mike@example.org", "mi\u212ae@example.org"},
 		{"jane.doe@acme.example", "jane.doe＠acme.example", "jane．doe＠acme．example", "jane。doe@acme｡example", "jane.doe@acme.example. ", "jane.doe＠acme.example。"},
 		{"jane@bücher.example", "jane@xn--bcher-kva.example", "JANE@BÜCHER.example"},
@@ -65,6 +65,14 @@ func TestQuotationMarksAreNamed(t *testing.T) {
 	require.Equal(t, "Addresses with quotation marks are not supported.", fault.As(err).Fields[0].Reason)
 	_, err = Parse("jane doe@acme.example")
 	require.NotContains(t, fault.As(err).Fields[0].Reason, "quotation")
+}
+
+func TestWhatShowsNothingIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"jane doe@acme.example", "ja\u200bne@acme.example", "jane\u2060@acme.example"} {
+		_, err := Parse(bad)
+		require.Contains(t, fault.As(err).Fields[0].Reason, "a character that shows nothing", "%q", bad)
+	}
 }
 
 func FuzzKeysSettle(f *testing.F) {

@@ -111,6 +111,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		err = nil
 	case err = <-failed:
 	}
+	s.Log.Info("stopping: requests and mails under way are finished first")
 	close(s.stopping)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceForRequests)
 	defer cancel()
@@ -123,7 +124,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	if errors.Is(stop, context.DeadlineExceeded) {
 		stop = errors.Join(server.Close(), nil) // whoever is that slow tries again
 	}
-	return errors.Join(err, stop, s.relay.Close(), s.Close())
+	err = errors.Join(err, stop, s.relay.Close(), s.Close())
+	s.Log.Info("stopped")
+	return err
 }
 
 func (s *Server) httpServer(h http.Handler) *http.Server {

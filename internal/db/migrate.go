@@ -80,7 +80,7 @@ func (d *DB) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	options = append(options, goose.WithGoMigrations(only(2, string(search)), refolds(10), refolds(11)), goose.WithDisableGlobalRegistry(true))
+	options = append(options, goose.WithGoMigrations(only(2, string(search)), refolds(10), refolds(11), refolds(13)), goose.WithDisableGlobalRegistry(true))
 	return goose.NewProvider(dialect.name, conn, shared, options...)
 }
 

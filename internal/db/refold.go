@@ -10,7 +10,7 @@ import (
 )
 
 // refolds makes anew what a search looks through, and the place in a list, of rows
-// stored before folding changed; a change of folding.Fold or folding.Plain needs a
+// stored before folding changed; a change of folding.Findable or folding.SortKey needs a
 // version of its own.
 func refolds(version int64) *goose.Migration {
 	up := &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {

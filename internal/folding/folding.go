@@ -5,6 +5,7 @@ package folding
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -36,14 +37,16 @@ var shapes = strings.NewReplacer("’", "'", "‘", "'", "ʼ", "'", "´", "'", "
 	"“", `"`, "”", `"`, "„", `"`, "‐", "-", "‑", "-", "–", "-", "—", "-")
 
 // Findable is what a search looks through for a text: the text folded and, where
-// that differs, once more as people type it who do not have its letters.
+// that differs, once more in each way people type it who do not have its letters:
+// "müller" is "muller" to some and "mueller" to others.
 func Findable(text string) string {
-	folded, plain := Fold(text), Plain(text)
-	if plain == folded {
-		return folded
-	}
-	return folded + " " + plain
+	folded := Fold(text)
+	ways := []string{folded, Plain(folded), Plain(twoLetters.Replace(folded))}
+	return strings.Join(slices.Compact(ways), " ")
 }
+
+// twoLetters are how German and the Nordic languages write these without the letter.
+var twoLetters = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "ø", "oe", "å", "aa")
 
 // Plain is Fold with the plain letters in place of those with marks.
 func Plain(text string) string { return oneSpace(Letters(text)) }

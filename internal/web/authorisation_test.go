@@ -124,7 +124,7 @@ var theWalk = map[string][]step{
 	"POST /{environment}/users/approvals": {{form: fields("do", "agree", "approval", string(id.New[id.Approval]())), want: answers{toLogin, 403, 403, 409}}},
 	"GET /{environment}/users/{id}":       onUser(nil, 200, 200),
 	"POST /{environment}/users/{id}": slices.Concat(
-		onUser(fields("action", "deactivate"), 403, 200),
+		onUser(fields("action", "deactivate"), 403, 303),
 		onUser(fields("action", "deactivate", "confirm", "yes"), 403, 303),
 		onUser(fields("action", "activate"), 403, 303),
 		onUser(fields("action", "reset-password"), 200, 200),
@@ -134,17 +134,18 @@ var theWalk = map[string][]step{
 		onUser(fields("action", "end-sessions", "confirm", "yes"), 303, 303),
 		onUser(fields("action", "resend-invitation"), 409, 409),
 		onUser(fields("action", "edit"), 403, 303),
-		onUser(fields("action", "delete"), 403, 200),
+		onUser(fields("action", "delete"), 403, 303),
 		onUser(fields("action", "send-code"), 303, 303),
 		onUser(fields("action", "allow-mail"), 303, 303),
 		onUser(fields("action", "close-case"), 303, 303),
 	),
-	"GET /{environment}/users/{id}/live":  onUser(nil, 200, 200),
-	"GET /{environment}/needs-help":       {{want: answers{toLogin, 403, 200, 200}}},
-	"GET /{environment}/users/{id}/edit":  onUser(nil, 403, 200),
-	"POST /{environment}/users/{id}/edit": onUser(fields("name", "Renamed", "role", "client-admin"), 403, 303),
-	"GET /{environment}/settings":         {{want: answers{toLogin, 403, 403, 200}}},
-	"POST /{environment}/settings":        {{form: fields("help_line", "Call 555"), want: answers{toLogin, 403, 403, 303}}},
+	"GET /{environment}/users/{id}/live":     onUser(nil, 200, 200),
+	"GET /{environment}/needs-help":          {{want: answers{toLogin, 403, 200, 200}}},
+	"GET /{environment}/users/{id}/edit":     onUser(nil, 403, 200),
+	"GET /{environment}/users/{id}/{action}": onUser(nil, 403, 200),
+	"POST /{environment}/users/{id}/edit":    onUser(fields("name", "Renamed", "role", "client-admin"), 403, 303),
+	"GET /{environment}/settings":            {{want: answers{toLogin, 403, 403, 200}}},
+	"POST /{environment}/settings":           {{form: fields("help_line", "Call 555"), want: answers{toLogin, 403, 403, 303}}},
 }
 
 // TestEveryRouteAsksWhoYouAre walks every route as everybody, and looks that a
@@ -238,7 +239,7 @@ func (k *walker) send(t *testing.T, route web.Route, s step, who string, want in
 func refuses(status int) bool { return status == toLogin || status == 403 || status == 404 }
 
 func (k *walker) path(route web.Route, s step) string {
-	return strings.NewReplacer("{environment}", "acme", "{$}", "", "{link}", "ABC", "{id}", k.ids[s.id]).Replace(route.Pattern)
+	return strings.NewReplacer("{environment}", "acme", "{$}", "", "{link}", "ABC", "{action}", "deactivate", "{id}", k.ids[s.id]).Replace(route.Pattern)
 }
 
 // signIn opens the sessions of everybody.

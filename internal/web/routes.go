@@ -64,6 +64,7 @@ func Routes() []Route {
 		{http.MethodPost, "/{environment}/users/{id}", SignedIn, false, (*Door).submitUserAction},
 		{http.MethodGet, "/{environment}/users/{id}/edit", SignedIn, false, (*Door).showUserEdit},
 		{http.MethodPost, "/{environment}/users/{id}/edit", SignedIn, false, (*Door).submitUserEdit},
+		{http.MethodGet, "/{environment}/users/{id}/{action}", SignedIn, false, (*Door).showConfirmation},
 
 		{http.MethodGet, "/{environment}/needs-help", SignedIn, false, (*Door).showNeedsHelp},
 		{http.MethodGet, "/{environment}/numbers", SignedIn, false, (*Door).showNumbers},

@@ -5,9 +5,11 @@ import (
 	"net/http"
 
 	"github.com/sparekey/sparekey/internal/access"
+	"github.com/sparekey/sparekey/internal/fault"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/usermanager"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
 
@@ -20,7 +22,11 @@ func (d *Door) submitUserAction(v *visit) error {
 	}
 	action := v.form.Get("action")
 	if c, ok := confirmations[action]; ok && v.form.Get("confirm") != "yes" {
-		return d.askBack(v, userID, action, c)
+		if _, err := d.mayConfirm(v, userID, c); err != nil {
+			return err
+		}
+		// A page of its own, so that the back button leads to it and not to a form sent again.
+		return v.redirect(v.at("users", string(userID), action))
 	}
 	ctx, actor := v.ctx(), v.actor()
 	switch action {
@@ -124,13 +130,19 @@ var confirmations = map[string]confirmation{
 	},
 }
 
-// askBack says exactly what will happen before it does.
-func (d *Door) askBack(v *visit, userID id.User, action string, c confirmation) error {
-	details, err := d.UserManager.User(v.ctx(), v.actor(), v.env, userID)
+// showConfirmation says exactly what will happen before it does.
+func (d *Door) showConfirmation(v *visit) error {
+	userID, err := v.userID()
 	if err != nil {
 		return err
 	}
-	if err := access.CheckOn(v.actor(), v.env.ID, c.action, details.User.Target()); err != nil {
+	action := v.r.PathValue("action")
+	c, ok := confirmations[action]
+	if !ok {
+		return fault.New(fault.NotFound, "There is no such page.")
+	}
+	details, err := d.mayConfirm(v, userID, c)
+	if err != nil {
 		return err
 	}
 	heading := fmt.Sprintf(c.heading, details.User.Name)
@@ -144,6 +156,15 @@ func (d *Door) askBack(v *visit, userID id.User, action string, c confirmation) 
 		page.Sentence = "Ends all live links of " + details.User.Name + "."
 	}
 	return v.show(http.StatusOK, templates.ConfirmPage(page))
+}
+
+// mayConfirm gives the user whom this visitor may do something to.
+func (d *Door) mayConfirm(v *visit, userID id.User, c confirmation) (usermanager.Details, error) {
+	details, err := d.UserManager.User(v.ctx(), v.actor(), v.env, userID)
+	if err == nil {
+		err = access.CheckOn(v.actor(), v.env.ID, c.action, details.User.Target())
+	}
+	return details, err
 }
 
 func sessionsSentence(n int, name string) string {

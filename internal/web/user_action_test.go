@@ -410,6 +410,8 @@ func TestDeactivateAndActivate(t *testing.T) {
 		question := goTo(ada, "Jane Doe", "Deactivate")
 		require.Equal(t, "Deactivate Jane Doe", question.Heading())
 		require.Contains(t, question.Text(), "Ends 1 session of Jane Doe.")
+		require.Equal(t, "/acme/users/"+string(w.Jane.ID)+"/deactivate", question.URL.Path, "where the back button leads")
+		require.Equal(t, http.StatusNotFound, ada.Get("/acme/users/"+string(w.Jane.ID)+"/promote").Status)
 		require.Equal(t, "/acme/account", jane.Get("/acme/account").URL.Path, "asking back does nothing yet")
 		require.Contains(t, question.Press("Deactivate Jane Doe").Text(), "Jane Doe is deactivated.")
 

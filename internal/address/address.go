@@ -43,12 +43,15 @@ var narrow = strings.NewReplacer("＠", "@", "．", ".", "。", ".", "｡", ".")
 func unseen(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
 
 // Parse reads a bare address: local@domain, nothing around it. What shows nothing at
-// the ends, which phones and copying add, and a dot at the end, of a sentence or of
-// a whole domain name, are taken off; anything else unusual (quoted parts, comments,
-// lists, routes, control characters) is refused with a fault about the field
-// "email".
+// the ends, which phones and copying add, and a dot, comma or semicolon at the end,
+// of a sentence, a list or a whole domain name, are taken off; anything else unusual
+// (quoted parts, comments, lists, routes, control characters) is refused with a fault
+// about the field "email".
 func Parse(text string) (Address, error) {
-	text = strings.TrimSuffix(narrow.Replace(strings.TrimFunc(text, unseen)), ".")
+	text = narrow.Replace(strings.TrimFunc(text, unseen))
+	if end := len(text) - 1; end >= 0 && strings.IndexByte(".,;", text[end]) >= 0 {
+		text = text[:end]
+	}
 	if len(text) > maxAddress {
 		return Address{}, refuse("This address is too long: an e-mail address has at most %d characters.", maxAddress)
 	}
@@ -59,6 +62,9 @@ func Parse(text string) (Address, error) {
 	local, domain := text[:at], text[at+1:]
 	if strings.HasPrefix(local, `"`) && strings.HasSuffix(local, `"`) { // a quoted string of RFC 5321
 		return Address{}, refuse("Addresses with quotation marks are not supported.")
+	}
+	if strings.ContainsAny(text, `<>"`) || strings.HasPrefix(strings.ToLower(text), "mailto:") {
+		return Address{}, refuse("Type the address alone, without a name, brackets or anything else around it: name@example.com.")
 	}
 	if visible := strings.Join(strings.FieldsFunc(local, unseen), ""); visible != local && dotAtom(visible) {
 		return Address{}, refuse("There is a space, or a character that shows nothing, before the @. Type the address instead of pasting it.")

@@ -13,7 +13,7 @@ func TestSameAddressSameKey(t *testing.T) {
 	for _, same := range [][]string{
 		{"jane@acme.example", "Jane@Acme.Example", " jane@acme.example\n", "ＪＡＮＥ@acme.example", "jane@ACME.EXAMPLE", "\u200bjane@acme.example\u200b", "\u202ajane@acme.example\u202c\ufeff "},
 		{"mike@example.org", "mi\u212ae@example.org"},
-		{"jane.doe@acme.example", "jane.doe＠acme.example", "jane．doe＠acme．example", "jane。doe@acme｡example", "jane.doe@acme.example. ", "jane.doe＠acme.example。"},
+		{"jane.doe@acme.example", "jane.doe＠acme.example", "jane．doe＠acme．example", "jane。doe@acme｡example", "jane.doe@acme.example. ", "jane.doe@acme.example,", "jane.doe@acme.example; ", "jane.doe＠acme.example。"},
 		{"jane@bücher.example", "jane@xn--bcher-kva.example", "JANE@BÜCHER.example"},
 	} {
 		first, err := Parse(same[0])
@@ -65,6 +65,14 @@ func TestQuotationMarksAreNamed(t *testing.T) {
 	require.Equal(t, "Addresses with quotation marks are not supported.", fault.As(err).Fields[0].Reason)
 	_, err = Parse("jane doe@acme.example")
 	require.NotContains(t, fault.As(err).Fields[0].Reason, "quotation")
+}
+
+func TestWhatStandsAroundAnAddressIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"Jane Doe <jane@acme.example>", "<jane@acme.example>", `"jane@acme.example"`, "mailto:jane@acme.example"} {
+		_, err := Parse(bad)
+		require.Contains(t, fault.As(err).Fields[0].Reason, "the address alone", "%q", bad)
+	}
 }
 
 func TestWhatShowsNothingIsNamed(t *testing.T) {

@@ -57,11 +57,15 @@ type Article struct {
 // Draft tells whether only those who write articles see it.
 func (a Article) Draft() bool { return a.Own && a.PublishedAt.IsZero() }
 
+// ForEverybody tells whether it speaks to all, and not to administrators alone.
+func (a Article) ForEverybody() bool { return a.For == "" || a.For == "everybody" }
+
 // mostWords bounds the words of a search.
 const mostWords = 6
 
 // Articles gives the articles that the viewer may read and that hold every word,
-// those first that have them in the title. Viewer is zero for somebody who is not
+// those first that have them in the title; administrators' articles come last for
+// others. Viewer is zero for somebody who is not
 // signed in. Texts are left out.
 func (h *Help) Articles(ctx context.Context, viewer access.Actor, env environment.Environment, search string) ([]Article, error) {
 	words := wordsOf(search)
@@ -86,6 +90,18 @@ func (h *Help) Articles(ctx context.Context, viewer access.Actor, env environmen
 	}
 	for i := range found {
 		found[i].Text = ""
+	}
+	if !access.May(viewer, env.ID, access.OpenUserManager) { // who is locked out first finds what is for them
+		slices.SortStableFunc(found, func(a, b Article) int {
+			switch {
+			case a.ForEverybody() == b.ForEverybody():
+				return 0
+			case a.ForEverybody():
+				return -1
+			default:
+				return 1
+			}
+		})
 	}
 	if len(words) > 0 {
 		slices.SortStableFunc(found, func(a, b Article) int { return cmp.Compare(inTitle(b, words), inTitle(a, words)) })

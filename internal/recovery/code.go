@@ -43,15 +43,15 @@ type Code struct {
 // The try is spent by a commit of its own before the code is looked at.
 func (r *Recovery) EnterCode(ctx context.Context, env environment.Environment, typed Code) (string, error) {
 	a, err := address.Parse(typed.Email)
-	if err != nil {
+	digits := secret.ReadCode(typed.Code)
+	if err != nil || digits == "" { // nothing that could fit: no try is spent
 		return "", errCode
 	}
 	allowed, err := r.spendTry(ctx, env, a.Key, typed)
 	if err != nil {
 		return "", err
 	}
-	digits := secret.ReadCode(typed.Code)
-	if !allowed || digits == "" {
+	if !allowed {
 		return "", errCode
 	}
 	u, fits, err := r.codeFits(ctx, env, a.Key, digits)

@@ -172,24 +172,24 @@ func Code(key PurposeKey, id LinkID, environment string) string {
 	return fmt.Sprintf("%08d", binary.BigEndian.Uint64(h.Sum(nil))%100_000_000)
 }
 
-// ReadCode gives the digits of a typed code, without the spaces and dashes
-// people put in, or "" if it is no code.
+// ReadCode gives the digits of a typed code, whatever people put between and around
+// them ("Code: 1234 5678"), or "" if it is no code.
 func ReadCode(typed string) string {
 	if len(typed) > 64 {
 		return ""
 	}
-	var b strings.Builder
-	for _, r := range typed {
+	digits := strings.Map(func(r rune) rune {
 		switch {
 		case r >= '0' && r <= '9':
-			b.WriteRune(r)
-		case r == '-' || r == '.' || brokenLine(r):
+			return r
+		case r >= '０' && r <= '９': // of East Asian keyboards
+			return r - '０' + '0'
 		default:
-			return ""
+			return -1
 		}
-	}
-	if b.Len() != CodeDigits {
+	}, typed)
+	if len(digits) != CodeDigits {
 		return ""
 	}
-	return b.String()
+	return digits
 }

@@ -114,7 +114,9 @@ func TestCodesAreReadAsTyped(t *testing.T) {
 		require.Len(t, code, CodeDigits)
 		require.Equal(t, code, ReadCode(code))
 		require.Equal(t, code, ReadCode(" "+code[:4]+"-"+code[4:]+"\n"))
+		require.Equal(t, code, ReadCode("Code: "+code+"."))
 	})
+	require.Equal(t, "12345678", ReadCode("１２３４５６７８"))
 	for _, bad := range []string{"", "1234567", "123456789", "1234567a", strings.Repeat("1", 100)} {
 		require.Empty(t, ReadCode(bad), bad)
 	}

@@ -39,8 +39,10 @@ func (d *Door) submitForgotPassword(v *visit) error {
 		v.setCookie(askedCookie, d.Recovery.Browser(v.env, asked.Address.Key), 24*time.Hour)
 	}
 	v.setCookie(caseCookie, asked.Case, 24*time.Hour)
+	page := v.anonymous()
+	page.Again = v.at("reset-password") // where the code is typed
 	return v.show(http.StatusOK, templates.CheckYourMailPage(templates.CheckYourMail{
-		Page: v.anonymous(), Email: typed, Sender: v.sender(), Subject: mail.Subject(mail.Reset, v.env.Name),
+		Page: page, Email: typed, Sender: v.sender(), Subject: mail.Subject(mail.Reset, v.env.Name),
 		Case: asked.Case, Again: v.form.Get("again") != "", HelpLine: v.env.Policy.HelpLine,
 	}))
 }

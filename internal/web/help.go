@@ -75,7 +75,7 @@ func whom(a help.Article) string {
 	switch {
 	case a.Own && a.Audience == help.Admins:
 		return "administrators"
-	case a.For == "everybody":
+	case a.ForEverybody():
 		return ""
 	default:
 		return a.For

@@ -361,6 +361,19 @@ func TestFeedbackGoesOutAsATable(t *testing.T) {
 	require.Equal(t, []help.Reason{help.OutOfDate}, list[0].Reasons)
 }
 
+// TestWhoIsLockedOutFindsTheirArticlesFirst, and administrators find theirs.
+func TestWhoIsLockedOutFindsTheirArticlesFirst(t *testing.T) {
+	t.Parallel()
+	onSQLite(t, func(_ *testing.T, w *testkit.World) {
+		first := func(b *testkit.Browser) bool {
+			page := b.Get("/acme/help").Text()
+			return strings.Index(page, "No mail comes") < strings.Index(page, "A user cannot reset the password")
+		}
+		require.True(w.T, first(w.Browser()))
+		require.False(w.T, first(signedInAdmin(w)))
+	})
+}
+
 func TestClientAdminsWriteArticles(t *testing.T) {
 	t.Parallel()
 	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {

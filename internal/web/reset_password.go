@@ -109,6 +109,9 @@ func (d *Door) linkError(v *visit, err error) error {
 	page := templates.LinkNotUsable{
 		Page: v.anonymous(), Reason: string(u.Verdict), At: u.At, Cause: cause(u), MadeByAdmin: u.ByAdmin, Invitation: u.Invited && !u.MayAsk, HelpLine: v.env.Policy.HelpLine,
 	}
+	if page.Again != "" { // the answer to a POST, perhaps to one of the buttons below
+		page.Again = v.at("reset-password", lastPart(v.link()))
+	}
 	if u.Agent != "" {
 		page.Device = agent.Words(u.Agent)
 	}

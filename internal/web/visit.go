@@ -61,6 +61,9 @@ func (v *visit) at(parts ...string) string {
 // page fills in what every screen shows.
 func (v *visit) page() templates.Page {
 	p := templates.Page{Environment: v.env.Name, Slug: v.env.Slug, Now: v.now, RequestID: v.request}
+	if v.r.Method == http.MethodPost {
+		p.Again = v.r.URL.Path
+	}
 	if v.env.Policy.Accent != "" {
 		p.ThemeURL = v.at("theme.css") + "?" + v.env.Policy.Accent[1:]
 	}

@@ -81,6 +81,16 @@
     } catch { /* private window */ }
   };
 
+  // The answer to a form is reloaded, and come back to, as a page of its own:
+  // nothing is sent twice. The address typed into the form comes along.
+  const again = () => {
+    const { again: to } = document.documentElement.dataset;
+    if (!to) return;
+    history.replaceState(null, "", to);
+    const typed = $("input[type=hidden][name=email]");
+    try { if (typed) sessionStorage.setItem("typed", typed.value); } catch { /* private window */ }
+  };
+
   // Seconds that run down.
   const countdowns = () => all("[data-countdown]").forEach((el) => {
     const end = Date.now() + 1000 * Number(el.dataset.countdown);
@@ -262,5 +272,5 @@
   const here = $(".bar-nav [aria-current]");
   if (here) here.parentElement.scrollLeft = here.offsetLeft - 40;
 
-  secrets(); carried(); countdowns(); waits(); strength(); times(document); live(); watch();
+  secrets(); carried(); again(); countdowns(); waits(); strength(); times(document); live(); watch();
 })();

@@ -288,7 +288,8 @@ func codeField(p Page, focus bool) templ.Component {
 		ctx = templ.ClearChildren(ctx)
 		templ_7745c5c3_Err = field(p, input{
 			Name: "code", Label: "Code", Autocomplete: "one-time-code", InputMode: "numeric",
-			Hint:      "The 8 digits in the mail, for when the link cannot be opened on this device.",
+			Hint:    "The 8 digits in the mail, for when the link cannot be opened on this device.",
+			Pattern: "[^0-9]*([0-9][^0-9]*){8}", PatternWords: "A code has 8 digits.",
 			MaxLength: 40, Required: true, Plain: true, Code: true, Focus: focus,
 		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {

@@ -27,6 +27,7 @@ type Page struct {
 	Problem     string         // why the last try was refused; shown first, with the focus
 	Fields      []FieldProblem // refused fields; tied to their inputs and listed under Problem
 	RequestID   string         // shown where somebody may have to quote it
+	Again       string         // of the answer to a POST: where reloading and going back to it lead
 	Now         time.Time      // when the page was made; its location is used to write times
 }
 

@@ -131,7 +131,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
+		// ReadTimeout also ends the context of a request that was read long ago. So it is
+		// longer than a database may take to answer (package db), which has words of its own.
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 45 * time.Second, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
 }

@@ -43,11 +43,14 @@ func (r *Recovery) OpenNotMe(ctx context.Context, env environment.Environment, t
 }
 
 func (r *Recovery) readNotMe(ctx context.Context, env environment.Environment, text string) (string, error) {
-	id, problem, err := r.Ring.Read(ctx, secret.NotMe, env.ID, text)
-	if err == nil && problem != secret.Fine {
-		err = &token.Unusable{Verdict: token.Verdict(problem)}
+	link, problem, err := r.Ring.Read(ctx, secret.NotMe, env.ID, text)
+	if err != nil {
+		return "", err
 	}
-	return id.String(), err
+	if problem != secret.Fine {
+		return "", &token.Unusable{Verdict: token.Verdict(problem)}
+	}
+	return link.String(), r.present(ctx, env, link)
 }
 
 func findNotMe(tx *db.Tx, env environment.Environment, link string) (token.Link, user.User, token.Token, error) {

@@ -83,11 +83,36 @@ func (r *Recovery) read(ctx context.Context, env environment.Environment, text s
 		return found{}, &token.Unusable{Verdict: token.Verdict(problem)}
 	}
 	var f found
+	err = r.present(ctx, env, link)
+	if err != nil {
+		return f, err
+	}
 	err = r.DB.View(ctx, func(tx *db.Tx) (err error) {
 		f, err = find(tx, env, link.String())
 		return err
 	})
 	return f, err
+}
+
+// present sees to it that a genuine link has its row, if it can have one. The mail may
+// have left and what follows from its asking may be lost; see Resolve. Whoever holds
+// the link need not wait until that is done again.
+func (r *Recovery) present(ctx context.Context, env environment.Environment, link secret.LinkID) error {
+	err := r.DB.View(ctx, func(tx *db.Tx) error {
+		_, err := token.FindLink(tx, env.ID, link.String())
+		return err
+	})
+	if !errors.Is(err, db.ErrNone) {
+		return err
+	}
+	return r.DB.Update(ctx, func(tx *db.Tx) error {
+		q, err := db.One[Request](tx, "SELECT "+requestColumns+" FROM requests WHERE environment_id = $1 AND resolved_at IS NULL AND (link_id = $2 OR not_me_id = $2)",
+			env.ID, link.String())
+		if err != nil {
+			return ignoreNone(err)
+		}
+		return r.resolve(tx, env, q)
+	})
 }
 
 func find(tx *db.Tx, env environment.Environment, link string) (found, error) {

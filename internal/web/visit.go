@@ -124,7 +124,8 @@ func write(ctx context.Context, w http.ResponseWriter, status int, c templ.Compo
 	b := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(b)
 	b.Reset()
-	if err := c.Render(ctx, b); err != nil {
+	// Also when ctx has ended: whoever still waits is told why, and not sent an empty page.
+	if err := c.Render(context.WithoutCancel(ctx), b); err != nil {
 		return fmt.Errorf("render page: %w", err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

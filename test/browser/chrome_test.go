@@ -82,9 +82,10 @@ func start() {
 
 // Tab is the one tab of a fresh profile: no cookies, no cache, no history.
 type Tab struct {
-	t    *testing.T
-	ctx  context.Context
-	base string // address of the server, without a slash at the end
+	t      *testing.T
+	ctx    context.Context
+	base   string // address of the server, without a slash at the end
+	leaves int
 
 	mu       sync.Mutex
 	said     []string // messages on the console and in the browser's log
@@ -241,9 +242,10 @@ func (b *Tab) Open(address string) {
 // Leave does something that leads to another page, and waits until that is whole.
 func (b *Tab) Leave(do func()) {
 	b.t.Helper()
-	eval[any](b, `() => { window.left = true; return null }`)
+	b.leaves++ // a page that was kept and comes back has the number of an earlier leave
+	eval[any](b, `n => { window.left = n; return null }`, b.leaves)
 	do()
-	b.Until("the next page", `() => !window.left && document.readyState === "complete"`)
+	b.Until("the next page", `n => window.left !== n && document.readyState === "complete"`, b.leaves)
 }
 
 // Back presses the back button.
@@ -253,6 +255,13 @@ func (b *Tab) Back() {
 		history := call(b, page.GetNavigationHistory, cdp.Empty{})
 		call(b, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID})
 	})
+}
+
+// Reload presses the reload button; a browser that would ask whether to send a form
+// again shows no next page.
+func (b *Tab) Reload() {
+	b.t.Helper()
+	b.Leave(func() { call(b, page.Reload, page.ReloadParams{}) })
 }
 
 // URL is what stands in the address bar, without the server.

@@ -140,6 +140,42 @@ func TestTheBackButtonAfterAReset(t *testing.T) {
 	require.Equal(t, "Log in", jane.Heading())
 }
 
+// TestTheAnswerToAFormIsReloadedAsAPage: nothing is sent a second time, by reloading
+// or by coming back.
+func TestTheAnswerToAFormIsReloadedAsAPage(t *testing.T) {
+	t.Parallel()
+	w := world(t)
+	jane := Profile(t, w.URL)
+	ask(jane, "jane@acme.example")
+	code := w.Mail("jane@acme.example", "Reset your password").Code()
+	jane.Reload()
+	require.Equal(t, "Enter your code", jane.Heading())
+	require.Equal(t, "jane@acme.example", jane.Value("Email"))
+	require.Contains(t, jane.Text(), "Still nothing?")
+	jane.Press("Help")
+	jane.Back()
+	require.Equal(t, "Enter your code", jane.Heading())
+	jane.Fill("Email", "jane@acme.example")
+	jane.Fill("Code", code)
+	jane.Press("Continue")
+	require.Equal(t, "Set a new password", jane.Heading())
+	require.Equal(t, []string{"/acme/forgot-password", "/acme/reset-password"}, jane.Posts())
+
+	ada := Profile(t, w.URL)
+	ada.SignIn("admin@acme.example", testkit.Passphrase)
+	ada.Open("/acme/users/" + string(w.Jane.ID))
+	ada.Choose("Action for Jane Doe", "Reset Password")
+	ada.Press("Go")
+	require.Equal(t, "Reset Password Link", ada.Heading())
+	ada.Reload()
+	require.Equal(t, "Jane Doe", ada.Heading())
+	ada.Choose("Action for Jane Doe", "Deactivate")
+	ada.Press("Go")
+	ada.Press("Deactivate Jane Doe")
+	ada.Back()
+	require.Equal(t, "Deactivate Jane Doe", ada.Heading(), "the question, and no error of the browser's")
+}
+
 func TestPasswordsCanBeLookedAt(t *testing.T) {
 	t.Parallel()
 	w := world(t)

@@ -2,10 +2,12 @@ package web_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -24,6 +26,24 @@ func postAddresses(w *testkit.World, link string) []string {
 		}
 	}
 	return all
+}
+
+// TestWhoStillWaitsGetsAPage: the server may take a request for given up whose sender
+// still waits, for example when it took too long.
+func TestWhoStillWaitsGetsAPage(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		ended, end := context.WithCancel(t.Context())
+		end()
+		r := httptest.NewRequestWithContext(ended, http.MethodPost, "/acme/forgot-password", strings.NewReader("email=jane%40acme.example"))
+		r.Header.Set("Content-Type", formKind)
+		answer := httptest.NewRecorder()
+		w.App.Handler().ServeHTTP(answer, r)
+		require.Contains(t, answer.Body.String(), "<h1>")
+		if !strings.Contains(answer.Body.String(), "Check your e-mail") {
+			require.GreaterOrEqual(t, answer.Code, 400)
+		}
+	})
 }
 
 func TestBadFormsAreRefusedEverywhereAndChangeNothing(t *testing.T) {

@@ -191,5 +191,5 @@ const mailTrouble = `Mail fails for three people. Ask for them, then look at the
   tomas.ferreira@acme.example   his mailbox is full
   wei.chen@acme.example         there is no such mailbox
   siobhan.byrne@acme.example    the server asks to come back later
-"Needs help" has the first two at once, the third after a quarter of an hour.
+"Needs help" has the first two at once, the third after five to ten minutes.
 `

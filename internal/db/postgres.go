@@ -42,10 +42,14 @@ const (
 )
 
 func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
-	pool, err := sql.Open("pgx", c.DSN)
+	to, err := pgconn.ParseConfig(c.DSN)
 	if err != nil {
 		// The driver's error may repeat the address with its password.
-		return nil, fault.New(fault.Unavailable, "The PostgreSQL address cannot be read. It looks like postgres://user:password@host:5432/name.")
+		return nil, fault.New(fault.Unavailable, "The PostgreSQL address cannot be read. It looks like postgres://user:password@host:5432/name; in a name or password write %% as %%25, @ as %%40 and / as %%2F.")
+	}
+	pool, err := sql.Open("pgx", c.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", err)
 	}
 	pool.SetMaxOpenConns(24)
 	pool.SetMaxIdleConns(24)
@@ -53,7 +57,7 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 	e := &postgresEngine{pool: pool, clock: c.Clock, limit: cmp.Or(c.Limit, within)}
 	// Nothing is ready before the offset is known: expiry is judged by it.
 	if err := e.measure(ctx); err != nil {
-		return nil, errors.Join(fault.Wrap(fault.Unavailable, err, whyNotIn(c.DSN, err)), pool.Close())
+		return nil, errors.Join(fault.Wrap(fault.Unavailable, err, whyNotIn(to, err)), pool.Close())
 	}
 	background, stop := context.WithCancel(context.Background())
 	e.stop = stop
@@ -63,11 +67,7 @@ func openPostgres(ctx context.Context, c Config) (*postgresEngine, error) {
 }
 
 // whyNotIn says why a first connection failed.
-func whyNotIn(dsn string, err error) string {
-	to, parsed := pgconn.ParseConfig(dsn)
-	if parsed != nil {
-		to = &pgconn.Config{}
-	}
+func whyNotIn(to *pgconn.Config, err error) string {
 	switch state := sqlState(err); {
 	case state == "3D000":
 		return fmt.Sprintf("PostgreSQL has no database %q. Create it, or correct the address.", to.Database)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/sparekey/sparekey/internal/address"
@@ -120,7 +121,7 @@ var Settings = []Setting{
 		setNetworks,
 	},
 	{
-		"help_line", "up to 200 characters", "a sentence for people who are stuck, for example whom to call",
+		"help_line", "one line of up to 200 characters", "a sentence for people who are stuck, for example whom to call",
 		func(p Policy) string { return p.HelpLine },
 		func(p *Policy, v string) error { p.HelpLine = v; return text(v, 200) },
 	},
@@ -135,7 +136,7 @@ var Settings = []Setting{
 		func(p *Policy, v string) error { p.Accent = strings.ToLower(v); return readable(p.Accent) },
 	},
 	{
-		"sender_name", "up to 60 characters without < > \" @, or nothing", "the name that our mails come from",
+		"sender_name", "one line of up to 60 characters without < > \" @, or nothing", "the name that our mails come from",
 		func(p Policy) string { return p.SenderName },
 		setSenderName,
 	},
@@ -332,9 +333,11 @@ func setSenderAddress(p *Policy, v string) error {
 	return nil
 }
 
-// text allows a line of at most so many characters.
+// text allows one line of at most so many characters that can be seen: a mark of
+// direction would turn what stands behind it around.
 func text(v string, most int) error {
-	if utf8.RuneCountInString(v) > most || strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) && r != '\u200c' && r != '\u200d' || r == '\ufffd' }
+	if utf8.RuneCountInString(v) > most || strings.ContainsFunc(v, unprintable) {
 		return errRange
 	}
 	return nil

@@ -28,7 +28,7 @@ func (v NotMe) heading() string {
 	case v.Done:
 		return "Thank you, that is stopped"
 	case v.Dead != "":
-		return "This link no longer works"
+		return "This link does not work"
 	default:
 		return "This wasn’t me"
 	}

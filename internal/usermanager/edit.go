@@ -2,6 +2,7 @@ package usermanager
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/address"
@@ -21,8 +22,32 @@ type Change struct {
 	Email string
 	Role  access.Role
 	// Shown is what stood on the form, if there was one: what was left so stays as it
-	// is by now, perhaps changed by somebody else meanwhile.
+	// is by now, perhaps changed by somebody else meanwhile. What both changed is a
+	// Conflict.
 	Shown *Change
+}
+
+// conflict names the first field that somebody else has changed since the form was
+// shown, and that is to be changed to something else again.
+func (c Change) conflict(u user.User) error {
+	if c.Shown == nil {
+		return nil
+	}
+	for _, f := range []struct{ name, mine, shown, now, words string }{
+		{"name", c.Name, c.Shown.Name, u.Name, u.Name},
+		{"email", c.Email, c.Shown.Email, u.Email, u.Email},
+		{"role", string(c.Role), string(c.Shown.Role), string(u.Role), u.Role.Words()},
+	} {
+		if f.mine != f.shown && f.now != f.shown && f.mine != f.now {
+			return fault.OfField(fault.Conflict, f.name, ChangedMeanwhile(f.words))
+		}
+	}
+	return nil
+}
+
+// ChangedMeanwhile tells whoever changed a field that somebody else did, too.
+func ChangedMeanwhile(now string) string {
+	return fmt.Sprintf("Somebody changed this to “%s” while the form was open. Save again if yours is to stand.", now)
 }
 
 func (c Change) onto(u user.User) Change {
@@ -73,6 +98,9 @@ func (m *UserManager) Edit(ctx context.Context, actor access.Actor, env environm
 			return err
 		}
 		e = Edited{}
+		if err := c.conflict(u); err != nil {
+			return err
+		}
 		c := c.onto(u)
 		name, errName := user.CheckName(c.Name)
 		email, errEmail := address.Parse(c.Email)

@@ -9,6 +9,7 @@ import (
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/fault"
+	"github.com/sparekey/sparekey/internal/usermanager"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
 
@@ -57,6 +58,9 @@ func (d *Door) submitSettings(v *visit) error {
 	if v.changed("invitation_days") {
 		values["invitation_life"] = daysLong(v.form.Get("invitation_days"))
 	}
+	if f := v.changedMeanwhile(values); f != nil {
+		return d.refuseSettings(v, f, values)
+	}
 	_, changed, err := d.Settings.ChangePolicy(v.ctx(), v.actor(), v.env, values)
 	if f := fault.As(err); f != nil && len(f.Fields) > 0 {
 		return d.refuseSettings(v, f, values)
@@ -76,6 +80,37 @@ func (d *Door) submitSettings(v *visit) error {
 // showed: a form that was open for long must not undo what others saved since.
 func (v *visit) changed(field string) bool {
 	return v.form.Has(field) && !(v.form.Has("was_"+field) && v.form.Get("was_"+field) == v.form.Get(field))
+}
+
+// changedMeanwhile names the settings that somebody else has changed since the form
+// was shown, and that are to be changed to something else again. From now on it is
+// the other's value that the form has shown.
+func (v *visit) changedMeanwhile(values map[string]string) *fault.Error {
+	var f *fault.Error
+	for _, s := range environment.Settings {
+		mine, changed := values[s.Name]
+		now, was := s.Get(v.env.Policy), "was_"+fieldOf(s.Name)
+		if !changed || !v.form.Has(was) || mine == now || v.form.Get(was) == now {
+			continue
+		}
+		next := fault.OfField(fault.Conflict, s.Name, usermanager.ChangedMeanwhile(now))
+		if f == nil {
+			f = next
+		} else {
+			f.Fields = append(f.Fields, next.Fields...)
+		}
+		v.form.Set(was, now)
+	}
+	return f
+}
+
+func fieldOf(setting string) string {
+	for _, s := range settingOf {
+		if s.setting == setting {
+			return s.field
+		}
+	}
+	return setting
 }
 
 // daysLong is a number of days as the policy writes it; what is no such number
@@ -118,11 +153,7 @@ func inTheForm(p templates.FieldProblem, invalid bool) templates.FieldProblem {
 			p.Reason = "Allowed: " + s.Allowed + "."
 		}
 	}
-	for _, s := range settingOf {
-		if s.setting == p.Name {
-			p.Name = s.field
-		}
-	}
+	p.Name = fieldOf(p.Name)
 	if p.Name == "invitation_life" {
 		p.Name, p.Reason = "invitation_days", "Allowed: 1 to 14 days."
 	}

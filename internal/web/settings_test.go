@@ -125,3 +125,27 @@ func TestAFormOpenForLongChangesOnlyWhatThePersonChanged(t *testing.T) {
 		require.Equal(t, 36*time.Hour, env.Policy.InvitationLife)
 	})
 }
+
+// TestWhatTwoChangeAtOnceIsSaidToTheSecond, who then decides.
+func TestWhatTwoChangeAtOnceIsSaidToTheSecond(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		ada := signedInAdmin(w)
+		settings, edit := ada.Get("/acme/settings"), ada.Get("/acme/users/"+string(w.Jane.ID)+"/edit")
+		ada.Get("/acme/settings").Fill("Help line", "Call 1").Press("Save settings")
+		ada.Get("/acme/users/"+string(w.Jane.ID)+"/edit").Fill("Name", "Jane D.").Press("Save")
+
+		second := settings.Fill("Help line", "Call 2").Press("Save settings")
+		require.Equal(t, http.StatusConflict, second.Status)
+		require.Contains(t, second.Text(), "Somebody changed this to “Call 1” while the form was open.")
+		require.Equal(t, "Call 2", second.Value("Help line"), "what was typed stays")
+		require.Contains(t, second.Press("Save settings").Text(), "The settings are saved.")
+
+		second = edit.Fill("Name", "Jane Roe").Press("Save")
+		require.Equal(t, http.StatusConflict, second.Status)
+		require.Contains(t, second.Text(), "Somebody changed this to “Jane D.” while the form was open.")
+		require.Equal(t, "Jane Roe", second.Value("Name"))
+		require.Contains(t, second.Press("Save").Text(), "The name is saved.")
+		require.Equal(t, "Jane Roe", ada.Get("/acme/users/"+string(w.Jane.ID)+"/edit").Value("Name"))
+	})
+}

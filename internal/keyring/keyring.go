@@ -7,6 +7,7 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -217,8 +218,8 @@ func (r *Ring) reload(ctx context.Context) error {
 	keys := make(map[uint8]secret.Key, len(rows))
 	for _, row := range rows {
 		key, err := r.masterKey().Unseal(row.Sealed, sealedAs(row.ID))
-		if err != nil {
-			return fmt.Errorf("read key ring: key %d: %w", row.ID, err)
+		if err != nil { // why it does not open says more, if it is known
+			return cmp.Or(r.Fits(ctx), fmt.Errorf("read key ring: key %d: %w", row.ID, err))
 		}
 		keys[uint8(row.ID)] = key //nolint:gosec // the table allows 1 to 255
 	}

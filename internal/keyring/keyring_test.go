@@ -278,6 +278,7 @@ func TestRewrapping(t *testing.T) {
 		r := open(t, d, file)
 		link := secret.NewLinkID()
 		text := sign(t, r, 1, link)
+		running := open(t, node(t, c), file) // a server that nobody restarts
 		// Another node rotates; this ring does not know the key.
 		require.NoError(t, open(t, node(t, c), file).Rotate(t.Context()))
 		before, err := os.ReadFile(file)
@@ -294,6 +295,8 @@ func TestRewrapping(t *testing.T) {
 		_, problem := read(t, again, text)
 		require.Equal(t, secret.Fine, problem, "links live on")
 		require.Equal(t, sign(t, r, 2, link), sign(t, again, 2, link))
+		_, err = running.Text(t.Context(), secret.Reset, env, 2, link)
+		require.ErrorContains(t, err, "the master key was changed while this server ran: restart it")
 		require.NoError(t, r.Rotate(t.Context()), "this ring goes on with the new key")
 		_, problem = read(t, again, sign(t, r, 3, link))
 		require.Equal(t, secret.Fine, problem)

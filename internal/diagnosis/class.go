@@ -56,6 +56,7 @@ const (
 	FormRefused    Class = "form-refused"
 	Used           Class = "used"
 	AskedElsewhere Class = "asked-elsewhere"
+	AskedTooOften  Class = "asked-too-often"
 )
 
 // Family groups classes by whose matter it is.

@@ -26,7 +26,7 @@ const (
 func Judge(s Story, now time.Time) Diagnosis {
 	j := judgement{story: s, now: now}
 	for _, try := range []func() (Class, Facts, bool){
-		j.askedElsewhere, j.used, j.formRefused, j.opened, j.suppressed, j.mails,
+		j.askedTooOften, j.askedElsewhere, j.used, j.formRefused, j.opened, j.suppressed, j.mails,
 	} {
 		if c, f, ok := try(); ok {
 			return j.say(c, f)
@@ -93,26 +93,41 @@ func (j *judgement) suppressed() (Class, Facts, bool) {
 	return p.Class, Facts{Since: p.Since, Reply: p.Reply}, true
 }
 
+// askedTooOften: the newest thing that happened is an asking that no mail followed.
+func (j *judgement) askedTooOften() (Class, Facts, bool) {
+	at := j.story.UnmailedAt
+	if e := j.story.AskedElsewhere; at.IsZero() || e != nil && e.At.After(at) || !j.newest(at) {
+		return "", Facts{}, false
+	}
+	return AskedTooOften, Facts{Since: at}, true
+}
+
 // askedElsewhere: the newest thing that happened is an asking with another address.
 func (j *judgement) askedElsewhere() (Class, Facts, bool) {
 	e := j.story.AskedElsewhere
-	if e == nil || j.story.Suppressed != nil || j.asked().After(e.At) || j.story.UsedAt.After(e.At) || j.story.SignedInAt.After(e.At) {
-		return "", Facts{}, false
-	}
-	for _, r := range j.story.Refusals {
-		if r.At.After(e.At) {
-			return "", Facts{}, false
-		}
-	}
-	if open, _, ok := j.person(""); ok && open.At.After(e.At) {
-		return "", Facts{}, false
-	}
-	// Anybody may ask with any address: that must not hide what is wrong with a mail.
-	mails := *j
-	if c, _, ok := mails.mails(); ok && c.Family() != FamilyNone {
+	if e == nil || !j.newest(e.At) {
 		return "", Facts{}, false
 	}
 	return AskedElsewhere, Facts{Since: e.At, Other: e.Address}, true
+}
+
+// newest tells whether an asking without a mail is the newest of the story, and the
+// mails before it are fine. Anybody may ask: that must not hide what is wrong with a
+// mail.
+func (j *judgement) newest(at time.Time) bool {
+	s := j.story
+	if s.Suppressed != nil || j.asked().After(at) || s.UsedAt.After(at) || s.SignedInAt.After(at) {
+		return false
+	}
+	if slices.ContainsFunc(s.Refusals, func(r Refusal) bool { return r.At.After(at) }) {
+		return false
+	}
+	if open, _, ok := j.person(""); ok && open.At.After(at) {
+		return false
+	}
+	mails := *j
+	c, _, ok := mails.mails()
+	return !ok || c.Family() == FamilyNone
 }
 
 // opened: a person has seen the page, so whatever came back since belongs to a

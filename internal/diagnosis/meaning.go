@@ -59,6 +59,7 @@ var meanings = map[Class]meaning{
 	FormRefused:    {FamilyNone, false, nil},
 	Used:           {FamilyNone, false, nil},
 	AskedElsewhere: {FamilyNone, false, nil},
+	AskedTooOften:  {FamilyNone, false, nil},
 }
 
 // Family tells whose matter a class is.

@@ -39,7 +39,7 @@ func TestReply(t *testing.T) {
 // ofAnAnswer: the other classes need no answer of a server.
 func ofAnAnswer(c Class) bool {
 	switch c {
-	case Queued, Deferred, Stuck, NoMailServer, AllServersDown, Accepted, NotOpened, ScannerOnly, Opened, FormRefused, Used, AskedElsewhere:
+	case Queued, Deferred, Stuck, NoMailServer, AllServersDown, Accepted, NotOpened, ScannerOnly, Opened, FormRefused, Used, AskedElsewhere, AskedTooOften:
 		return false
 	}
 	return true

@@ -15,6 +15,7 @@ var shortWords = map[Class]string{
 	NoMailServer: "No mail server is set up", AllServersDown: "No mail leaves", Accepted: "Taken by their server",
 	NotOpened: "Never opened", ScannerOnly: "Opened by a filter only", Opened: "Link opened",
 	FormRefused: "New password refused", Used: "New password set", AskedElsewhere: "Asked with another address",
+	AskedTooOften: "Asked too often for more mails",
 }
 
 // Short names a class in the few words that fit in a list; it quotes nobody.

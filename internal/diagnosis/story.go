@@ -22,6 +22,7 @@ type Story struct {
 	Refusals []Refusal
 
 	AskedAt    time.Time
+	UnmailedAt time.Time // the newest asking, if no mail followed: as many as go out in an hour were sent
 	UsedAt     time.Time // a new password was set
 	SignedInAt time.Time // the first sign-in after that
 }

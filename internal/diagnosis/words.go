@@ -240,6 +240,9 @@ var sentences = map[Class]func(Facts) string{
 		}
 		return f.Name + " set a new password" + f.when(" at ", f.Since) + signedIn + "."
 	},
+	AskedTooOften: func(f Facts) string {
+		return f.Name + " asked again" + f.when(" at ", f.Since) + ". Five mails had gone out within an hour, the most that do, so no further one was sent."
+	},
 	AskedElsewhere: func(f Facts) string {
 		return "Somebody asked for " + f.Other + f.when(" at ", f.Since) + ". " + f.Name + "’s address here is " + f.Address + "."
 	},
@@ -314,7 +317,7 @@ var steps = map[Class]Step{
 	Greylisted: StepWaitOrGive, RateLimited: StepWaitOrGive, ReceiverTrouble: StepWaitOrGive, Unreachable: StepWaitOrGive,
 	TLSFailed: StepGiveLink, GaveUp: StepGiveLink, Delayed: StepWaitOrGive, Delivered: StepTell, AutoReply: StepGiveLink, Unknown: StepGiveLink,
 	Deferred: StepWaitOrGive, Stuck: StepGiveLink, NoMailServer: StepGiveLink, AllServersDown: StepGiveLink,
-	NotOpened: StepTell, ScannerOnly: StepTell, Opened: StepGiveLink, FormRefused: StepExplain, AskedElsewhere: StepSendTo,
+	NotOpened: StepTell, ScannerOnly: StepTell, Opened: StepGiveLink, FormRefused: StepExplain, AskedElsewhere: StepSendTo, AskedTooOften: StepGiveLink,
 }
 
 // Action is the one next step, in the words of the screen.

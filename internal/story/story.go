@@ -33,8 +33,8 @@ type Person struct {
 // told is how long after it began a recovery is still worth a word.
 const told = 14 * 24 * time.Hour
 
-// Of reads the stories of a page of people: seven statements for all of them,
-// eight where a mail is not sent yet.
+// Of reads the stories of a page of people: eight statements for all of them,
+// nine where a mail is not sent yet.
 // One with nothing to tell has none.
 func Of(tx *db.Tx, env environment.Environment, people []Person, servers Servers) (map[id.User]diagnosis.Story, error) {
 	since := tx.Now().Add(-told)
@@ -62,7 +62,7 @@ func Of(tx *db.Tx, env environment.Environment, people []Person, servers Servers
 		s.Suppressed = suppressed[p.EmailKey]
 		s.LinksOff = env.Policy.AdminLinks == environment.Off
 		s.NoServer, s.AllDownSince = servers.None, servers.AllDownSince
-		if len(s.Mails) > 0 || s.Suppressed != nil {
+		if len(s.Mails) > 0 || s.Suppressed != nil || !s.UnmailedAt.IsZero() {
 			stories[p.ID] = s
 		}
 	}
@@ -80,6 +80,7 @@ type reader struct {
 	reports  map[id.Message][]outbox.Report
 	looks    map[id.User][]token.Look
 	refusals map[id.User][]diagnosis.Refusal
+	unmailed map[id.User]time.Time // the newest of each
 }
 
 func (r *reader) read(users []id.User, mails []outbox.WithToken) error {
@@ -124,6 +125,16 @@ func (r *reader) read(users []id.User, mails []outbox.WithToken) error {
 	for _, e := range refused {
 		r.refusals[e.User] = append(r.refusals[e.User], diagnosis.Refusal{At: e.At, Reason: e.Detail()["why"]})
 	}
+	if err != nil {
+		return err
+	}
+	unmailed, err := audit.OfKind(r.tx, r.env, audit.AskedTooOften, users, r.tx.Now().Add(-time.Hour)) // then mails go out again
+	r.unmailed = map[id.User]time.Time{}
+	for _, e := range unmailed {
+		if e.At.After(r.unmailed[e.User]) {
+			r.unmailed[e.User] = e.At
+		}
+	}
 	return err
 }
 
@@ -131,6 +142,9 @@ func (r *reader) read(users []id.User, mails []outbox.WithToken) error {
 // how it ended.
 func (r *reader) story(p Person, mails []outbox.WithToken) diagnosis.Story {
 	s := diagnosis.Story{Name: p.Name, Address: p.Email}
+	if at := r.unmailed[p.ID]; at.After(p.LastSignInAt) {
+		s.UnmailedAt = at
+	}
 	t := r.tokens[p.ID]
 	ours := map[string]bool{} // the links of this token's mails
 	for _, m := range mails {

@@ -25,7 +25,7 @@ func toneOf(g diagnosis.Diagnosis) string {
 	}
 	switch g.Class {
 	case diagnosis.NotOpened, diagnosis.ScannerOnly, diagnosis.FormRefused, diagnosis.AutoReply, diagnosis.Delayed, diagnosis.Deferred,
-		diagnosis.AskedElsewhere, diagnosis.Unknown:
+		diagnosis.AskedElsewhere, diagnosis.AskedTooOften, diagnosis.Unknown:
 		return templates.ToneWait
 	}
 	if g.Family == diagnosis.FamilyTemporary && g.Class != diagnosis.GaveUp && g.Class != diagnosis.TLSFailed {

@@ -350,3 +350,24 @@ func TestLinksShareNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestAnAskingWithoutAMailIsExplained: past five mails an hour none goes out, and
+// administrators read so.
+func TestAnAskingWithoutAMailIsExplained(t *testing.T) {
+	t.Parallel()
+	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
+		const why = "Five mails had gone out within an hour, the most that do, so no further one was sent."
+		ada, page := signedInAdmin(w), "/acme/users/"+string(w.Jane.ID)
+		for range 5 {
+			askAndResolve(w, janeEmail)
+		}
+		require.NotContains(t, ada.Get(page).Text(), why)
+		askAndResolve(w, janeEmail)
+		require.Len(t, mailsTo(w, janeEmail), 5)
+		require.Contains(t, ada.Get(page).Text(), "Jane Doe asked again")
+		require.Contains(t, ada.Get(page).Text(), why)
+		require.Contains(t, ada.Get("/acme/users?q=jane").Text(), "Asked too often for more mails")
+		w.Clock.Advance(61 * time.Minute)
+		require.NotContains(t, signedInAdmin(w).Get(page).Text(), why)
+	})
+}

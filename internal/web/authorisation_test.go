@@ -145,7 +145,10 @@ var theWalk = map[string][]step{
 	"GET /{environment}/users/{id}/{action}": onUser(nil, 403, 200),
 	"POST /{environment}/users/{id}/edit":    onUser(fields("name", "Renamed", "role", "client-admin"), 403, 303),
 	"GET /{environment}/settings":            {{want: answers{toLogin, 403, 403, 200}}},
-	"POST /{environment}/settings":           {{form: fields("help_line", "Call 555"), want: answers{toLogin, 403, 403, 303}}},
+	"POST /{environment}/settings": {
+		{form: fields("help_line", "Call 555"), want: answers{toLogin, 403, 403, 303}},
+		{form: fields("help_line", "Call 666", "was_help_line", "what never stood there"), want: answers{toLogin, 403, 403, 409}},
+	},
 }
 
 // TestEveryRouteAsksWhoYouAre walks every route as everybody, and looks that a

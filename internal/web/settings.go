@@ -49,6 +49,9 @@ func settingsForm(p templates.Page, policy environment.Policy) templates.Setting
 }
 
 func (d *Door) submitSettings(v *visit) error {
+	if err := access.Check(v.actor(), v.env.ID, access.ChangeSettings); err != nil {
+		return err // a refused form shows what stands in the settings
+	}
 	values := map[string]string{}
 	for _, s := range settingOf {
 		if v.changed(s.field) {

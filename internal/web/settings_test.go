@@ -147,5 +147,14 @@ func TestWhatTwoChangeAtOnceIsSaidToTheSecond(t *testing.T) {
 		require.Equal(t, "Jane Roe", second.Value("Name"))
 		require.Contains(t, second.Press("Save").Text(), "The name is saved.")
 		require.Equal(t, "Jane Roe", ada.Get("/acme/users/"+string(w.Jane.ID)+"/edit").Value("Name"))
+
+		edit = ada.Get("/acme/users/" + string(w.Jane.ID) + "/edit")
+		ada.Get("/acme/users/"+string(w.Jane.ID)+"/edit").Fill("Email", "jd@acme.example").Press("Save")
+		confirm := w.Browser().Get(w.Mail("jd@acme.example", "Confirm your new e-mail address").LinkTo("/confirm-address/"))
+		require.Equal(t, http.StatusOK, confirm.Press("Use this address").Status)
+		second = edit.Fill("Email", "jroe@acme.example").Press("Save")
+		require.Equal(t, http.StatusConflict, second.Status)
+		require.Contains(t, second.Text(), "Somebody changed this to “jd@acme.example”")
+		require.Contains(t, second.Press("Save").Text(), "We sent a link to jroe@acme.example")
 	})
 }

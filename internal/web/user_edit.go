@@ -132,11 +132,15 @@ func (d *Door) submitUserEdit(v *visit) error {
 		if c.Shown != nil { // it is still the first form that counts
 			page.WasName, page.WasEmail, page.WasRole = cut(c.Shown.Name, 200), cut(c.Shown.Email, 254), string(c.Shown.Role)
 		}
-		if f.Kind == fault.Conflict && f.Fields[0].Name == "name" { // and what the sentence says was changed meanwhile
-			page.WasName = u.Name
-		}
-		if f.Kind == fault.Conflict && f.Fields[0].Name == "role" {
-			page.WasRole = string(u.Role)
+		if f.Kind == fault.Conflict { // and for this field what the sentence says
+			switch f.Fields[0].Name {
+			case "name":
+				page.WasName = u.Name
+			case "email":
+				page.WasEmail = u.Email
+			case "role":
+				page.WasRole = string(u.Role)
+			}
 		}
 		return v.show(statuses[f.Kind], templates.UserEditPage(page))
 	}

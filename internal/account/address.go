@@ -56,17 +56,12 @@ func askForAddress(tx *db.Tx, actor access.Actor, env environment.Environment, u
 	if err := user.AskForAddress(tx, env.ID, actor, u, next); err != nil {
 		return err
 	}
-	if err := notice.AddressChange(tx, env.ID, to(u), next.Mail, actor); err != nil {
+	other, err := user.FindByEmail(tx, env.ID, next.Key)
+	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	other, err := user.FindByEmail(tx, env.ID, next.Key)
-	switch {
-	case err == nil && other.ID != u.ID:
-		return token.EndNotices(tx, env.ID, u.ID, secret.Confirm, "the address is taken")
-	case fault.Is(err, fault.NotFound):
-		return nil
-	}
-	return err
+	taken := err == nil && other.ID != u.ID
+	return notice.AddressChange(tx, env, to(u), next.Mail, taken, actor)
 }
 
 // CancelEmail drops a new address that was not confirmed yet.

@@ -131,5 +131,5 @@ func confirm(tx *db.Tx, env environment.Environment, u user.User, l token.Link, 
 	if err != nil {
 		return err
 	}
-	return notice.ResetLink(tx, env.ID, to(u), t, env.Policy.InvitationLife, access.Actor{})
+	return notice.ResetLink(tx, env, to(u), t, env.Policy.InvitationLife, access.Actor{})
 }

@@ -42,7 +42,7 @@ func (a *Account) ChangePassword(ctx context.Context, actor access.Actor, env en
 		if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.PasswordChanged, User: u.ID, Actor: actor}); err != nil {
 			return err
 		}
-		return notice.PasswordChanged(tx, env.ID, to(u), "", actor, ended)
+		return notice.PasswordChanged(tx, env, to(u), "", actor, ended)
 	})
 	return ended, err
 }

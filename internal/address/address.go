@@ -134,3 +134,13 @@ func dotAtom(s string) bool {
 func refuse(format string, args ...any) error {
 	return fault.InvalidField("email", fmt.Sprintf(format, args...))
 }
+
+// KeyOf gives the key of an address that was taken long ago, perhaps by an import:
+// one that is no address now is equal to itself.
+func KeyOf(mail string) string {
+	a, err := Parse(mail)
+	if err != nil {
+		return strings.ToLower(mail)
+	}
+	return a.Key
+}

@@ -68,7 +68,7 @@ func TestWhatNobodyTakesUpIsStuck(t *testing.T) {
 	t.Parallel()
 	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
 		require.NoError(t, w.App.DB.Update(w.Ctx(), func(tx *db.Tx) error {
-			return outbox.Enqueue(tx, w.Acme.ID, "a kind without workers", "x")
+			return outbox.Enqueue(tx, w.Acme.ID, "a kind without workers", "x", nil)
 		}))
 		w.Clock.Advance(59 * time.Second)
 		require.Empty(t, alarmsOf(w))
@@ -92,7 +92,7 @@ func TestAServerThatJustBeganIsNotToBlame(t *testing.T) {
 	t.Parallel()
 	testkit.EachDB(t, func(t *testing.T, w *testkit.World) {
 		require.NoError(t, w.App.DB.Update(w.Ctx(), func(tx *db.Tx) error {
-			if err := outbox.Enqueue(tx, w.Acme.ID, "a kind without workers", "x"); err != nil {
+			if err := outbox.Enqueue(tx, w.Acme.ID, "a kind without workers", "x", nil); err != nil {
 				return err
 			}
 			_, err := tx.Exec("UPDATE jobs SET due_at = $1", tx.Now().Add(-10*time.Minute))

@@ -151,10 +151,7 @@ func (d *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	err := d.engine.update(ctx, func(q querier) error {
 		last.end(false) // an earlier run came to nothing
 		last = d.begin(q)
-		if err := fn(last); err != nil {
-			return err
-		}
-		return last.finish()
+		return fn(last)
 	})
 	committed = err == nil
 	return err
@@ -200,7 +197,6 @@ type Tx struct {
 	db      *DB
 	now     time.Time
 	dialect Dialect
-	lasts   []func() error
 	ends    []func(committed bool)
 }
 
@@ -217,19 +213,6 @@ func (tx *Tx) Notify(topic string) {
 			tx.db.wake(topic)
 		}
 	})
-}
-
-// AtLast runs fn when the closure of Update has done its work, still within the
-// transaction: it sees all of it. Its error undoes everything.
-func (tx *Tx) AtLast(fn func() error) { tx.lasts = append(tx.lasts, fn) }
-
-func (tx *Tx) finish() error {
-	for _, fn := range tx.lasts {
-		if err := fn(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // OnEnd runs fn once this run of the closure has been committed or has come to

@@ -287,6 +287,19 @@ func TestTwoProcessesMayMigrateAtOnce(t *testing.T) {
 	}
 }
 
+// TestAFreshDatabaseClosesAtOnce: the connection that migrated kept it waiting for the
+// five seconds of the busy timeout.
+func TestAFreshDatabaseClosesAtOnce(t *testing.T) {
+	t.Parallel()
+	d, err := db.Open(t.Context(), db.Config{Engine: "sqlite", DSN: filepath.Join(t.TempDir(), "sparekey.db"), Clock: time.Now})
+	require.NoError(t, err)
+	_, err = d.Migrate(t.Context())
+	require.NoError(t, err)
+	began := time.Now()
+	require.NoError(t, d.Close())
+	require.Less(t, time.Since(began), 4*time.Second)
+}
+
 func TestTheFileIsItsOwnersAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.db")

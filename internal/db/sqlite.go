@@ -127,6 +127,7 @@ func (e *sqliteEngine) close() error {
 	e.once.Do(func() { close(e.closing) })
 	<-e.done
 	err := e.reads.Close()
+	e.writes.SetMaxIdleConns(0) // one that has migrated keeps what follows waiting, for the busy timeout
 	// A long log would have to be read through at the next start.
 	_, _ = e.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)") // another process may be reading
 	return errors.Join(err, e.conn.Close(), e.writes.Close())

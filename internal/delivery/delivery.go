@@ -18,7 +18,6 @@ import (
 	"github.com/sparekey/sparekey/internal/agent"
 	"github.com/sparekey/sparekey/internal/db"
 	"github.com/sparekey/sparekey/internal/diagnosis"
-	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/keyring"
 	"github.com/sparekey/sparekey/internal/mail"
@@ -27,7 +26,6 @@ import (
 	"github.com/sparekey/sparekey/internal/outbox"
 	"github.com/sparekey/sparekey/internal/relay"
 	"github.com/sparekey/sparekey/internal/secret"
-	"github.com/sparekey/sparekey/internal/suppression"
 	"github.com/sparekey/sparekey/internal/token"
 )
 
@@ -52,32 +50,24 @@ type Delivery struct {
 	ObserveEvent func(provider string, v Verdict)
 }
 
-// letter is a message with everything it speaks of.
-type letter struct {
-	message outbox.Message
-	env     environment.Environment
-	link    token.Link
-	token   token.Token
-	notMe   token.Link
-	held    bool             // its address gets no mail
-	earlier []outbox.Attempt // oldest first
-}
+// letter is what is read here from a notice.Letter.
+type letter notice.Letter
 
 // Send is the job that sends one message. It finds it loaded (see Load). While the
 // promise of a mail is being committed it is rendered and a server is asked to take
 // it; the mail itself leaves after the commit.
 func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
-	l := j.Loaded.(letter) //nolint:forcetypeassert // the pool that calls this has Load
-	if l.message.MessageID == "" {
-		l.message.MessageID = string(l.message.ID) + "@" + d.Host
+	l := letter(j.Loaded.(notice.Letter)) //nolint:forcetypeassert // the pool that calls this has Load
+	if l.Message.MessageID == "" {
+		l.Message.MessageID = string(l.Message.ID) + "@" + d.Host
 	}
 	if !l.needed(d.DB.Now()) {
 		return d.settle(ctx, j, l, nil, verdict{state: outbox.NotNeeded})
 	}
-	if l.held {
+	if l.Held {
 		return d.settle(ctx, j, l, nil, verdict{state: outbox.Held})
 	}
-	turn, wait := d.Relay.Turn(ctx, l.message.ToEmail)
+	turn, wait := d.Relay.Turn(ctx, l.Message.ToEmail)
 	if turn == nil {
 		return d.hold(ctx, j, l, wait)
 	}
@@ -87,7 +77,7 @@ func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 		return d.settle(ctx, j, l, nil, verdict{state: outbox.GivenUp})
 	}
 	if err != nil {
-		return fmt.Errorf("message %s: %w", l.message.ID, err)
+		return fmt.Errorf("message %s: %w", l.Message.ID, err)
 	}
 	talking, hangUp := context.WithCancel(ctx)
 	defer hangUp()
@@ -103,7 +93,7 @@ func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 	}
 	if d.Observe != nil && j.Committed() {
 		for _, a := range attempts {
-			d.Observe(mail.Kind(l.message.Kind), a)
+			d.Observe(mail.Kind(l.Message.Kind), a)
 		}
 	}
 	last := attempts[len(attempts)-1]
@@ -118,9 +108,9 @@ func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 
 // letter gives what is handed to the mail server.
 func (d *Delivery) letter(ctx context.Context, l letter) (relay.Envelope, []byte, error) {
-	e := relay.Envelope{From: d.From.Address, To: l.message.ToEmail}
+	e := relay.Envelope{From: d.From.Address, To: l.Message.ToEmail}
 	if d.BounceDomain != "" {
-		local, err := d.Ring.ReturnPath(l.message.ID)
+		local, err := d.Ring.ReturnPath(l.Message.ID)
 		if err != nil {
 			return e, nil, err
 		}
@@ -131,64 +121,37 @@ func (d *Delivery) letter(ctx context.Context, l letter) (relay.Envelope, []byte
 		return e, nil, err
 	}
 	if d.MayPost(mailevent.Postmark) {
-		raw = append([]byte(mailevent.ReferenceHeader+": "+string(l.message.ID)+"\r\n"), raw...)
+		raw = append([]byte(mailevent.ReferenceHeader+": "+string(l.Message.ID)+"\r\n"), raw...)
 	}
 	raw, err = d.sign(ctx, l, raw)
 	return e, raw, err
 }
 
-// Load reads the message of a job, and the rows it speaks of.
+// Load reads the letter of a job.
 func (d *Delivery) Load(tx *db.Tx, j outbox.Job) (any, error) {
-	var (
-		l   letter
-		err error
-	)
-	if l.message, err = outbox.Find(tx, j.Environment, id.Message(j.Subject)); err != nil {
-		return l, err
+	l, err := notice.Find(tx, j.Environment, id.Message(j.Subject))
+	if err == nil && j.Tries > 1 {
+		l.Earlier, err = outbox.Attempts(tx, j.Environment, []id.Message{l.Message.ID})
 	}
-	if l.env, err = environment.ByID(tx, j.Environment); err != nil {
-		return l, err
-	}
-	if l.message.Link != "" {
-		if l.link, err = token.FindLink(tx, j.Environment, l.message.Link); err != nil {
-			return l, err
-		}
-	}
-	if l.link.Token != "" {
-		if l.token, err = token.ByID(tx, j.Environment, l.link.Token); err != nil {
-			return l, err
-		}
-	}
-	if l.message.NotMe != "" {
-		if l.notMe, err = token.FindLink(tx, j.Environment, l.message.NotMe); err != nil {
-			return l, err
-		}
-	}
-	if j.Tries > 1 {
-		if l.earlier, err = outbox.Attempts(tx, j.Environment, []id.Message{l.message.ID}); err != nil {
-			return l, err
-		}
-	}
-	_, l.held, err = suppression.Of(tx, j.Environment, addressKey(l.message.ToEmail))
 	return l, err
 }
 
 // needed tells whether the mail's link still works; a mail without one is
 // always news.
 func (l letter) needed(now time.Time) bool {
-	return l.message.Link == "" || token.Judge(l.token, l.link, now) == token.Works
+	return l.Message.Link == "" || token.Judge(l.Token, l.Link, now) == token.Works
 }
 
 // hasCode tells whether the mail has a code that does the same as its link.
-func (l letter) hasCode() bool { return l.link.Purpose == secret.Reset }
+func (l letter) hasCode() bool { return l.Link.Purpose == secret.Reset }
 
 // tooMuch tells whether the last server that answered refused what the mail
 // holds: then it goes once more, in its shortest form.
 func (l letter) tooMuch() bool {
-	if len(l.earlier) == 0 {
+	if len(l.Earlier) == 0 {
 		return false
 	}
-	last := l.earlier[len(l.earlier)-1]
+	last := l.Earlier[len(l.Earlier)-1]
 	return last.Outcome == string(relay.Permanent) && aboutContent(diagnosis.Class(last.Class))
 }
 
@@ -197,24 +160,24 @@ func aboutContent(c diagnosis.Class) bool {
 }
 
 func (d *Delivery) render(ctx context.Context, l letter) ([]byte, error) {
-	detail := notice.ReadDetail(l.message.Detail)
+	detail := notice.ReadDetail(l.Message.Detail)
 	data := mail.Data{
-		Environment: l.env.Name, From: d.sender(l), To: mail.Party{Name: l.message.ToName, Address: l.message.ToEmail},
-		ReplyTo: l.env.Policy.HelpEmail, MessageID: l.message.MessageID, Date: l.message.MadeAt, UserName: l.message.ToName,
+		Environment: l.Environment.Name, From: d.sender(l), To: mail.Party{Name: l.Message.ToName, Address: l.Message.ToEmail},
+		ReplyTo: l.Environment.Policy.HelpEmail, MessageID: l.Message.MessageID, Date: l.Message.MadeAt, UserName: l.Message.ToName,
 		By: detail.By, Device: agent.Words(detail.Device), Network: detail.Network, At: detail.At, SessionsEnded: detail.Sessions,
 		OldAddress: detail.Old, NewAddress: detail.New,
 	}
-	if mail.Kind(l.message.Kind) == mail.Digest {
-		data.Queue = d.URL.JoinPath(l.env.Slug, "needs-help").String()
+	if mail.Kind(l.Message.Kind) == mail.Digest {
+		data.Queue = d.URL.JoinPath(l.Environment.Slug, "needs-help").String()
 		for _, p := range detail.Stuck {
 			data.Stuck = append(data.Stuck, mail.Stuck(p))
 		}
 		data.MoreStuck = detail.MoreStuck
 	}
 	var err error
-	if l.message.Link != "" {
-		data.Until = l.link.EndsAt
-		if data.Link, err = d.address(ctx, l, l.link); err != nil {
+	if l.Message.Link != "" {
+		data.Until = l.Link.EndsAt
+		if data.Link, err = d.address(ctx, l, l.Link); err != nil {
 			return nil, err
 		}
 	}
@@ -224,13 +187,13 @@ func (d *Delivery) render(ctx context.Context, l letter) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if l.message.NotMe != "" {
-		data.NotMeUntil = l.notMe.EndsAt
-		if data.NotMe, err = d.address(ctx, l, l.notMe); err != nil {
+	if l.Message.NotMe != "" {
+		data.NotMeUntil = l.NotMe.EndsAt
+		if data.NotMe, err = d.address(ctx, l, l.NotMe); err != nil {
 			return nil, err
 		}
 	}
-	return mail.Render(mail.Kind(l.message.Kind), data)
+	return mail.Render(mail.Kind(l.Message.Kind), data)
 }
 
 // pages are where the links of each purpose lead.
@@ -243,14 +206,14 @@ func (d *Delivery) address(ctx context.Context, l letter, link token.Link) (stri
 	if err != nil {
 		return "", err
 	}
-	text, err := d.Ring.Text(ctx, link.Purpose, l.env.ID, uint8(link.KeyID), id) //nolint:gosec // the table allows 1 to 255
-	return d.URL.JoinPath(l.env.Slug, pages[link.Purpose], text).String(), err
+	text, err := d.Ring.Text(ctx, link.Purpose, l.Environment.ID, uint8(link.KeyID), id) //nolint:gosec // the table allows 1 to 255
+	return d.URL.JoinPath(l.Environment.Slug, pages[link.Purpose], text).String(), err
 }
 
 func (d *Delivery) code(ctx context.Context, l letter) (string, error) {
-	id, err := l.link.LinkID()
+	id, err := l.Link.LinkID()
 	if err != nil {
 		return "", err
 	}
-	return d.Ring.Code(ctx, l.env.ID, uint8(l.link.KeyID), id) //nolint:gosec // the table allows 1 to 255
+	return d.Ring.Code(ctx, l.Environment.ID, uint8(l.Link.KeyID), id) //nolint:gosec // the table allows 1 to 255
 }

@@ -376,9 +376,7 @@ func TestAMailWhosePromiseComesToNothingIsNotSent(t *testing.T) {
 		undone := errors.New("undone")
 		for range 20 {
 			require.ErrorIs(t, w.App.DB.Update(w.Ctx(), func(tx *db.Tx) error {
-				err := notice.NewSignIn(tx, w.Acme.ID, notice.To{User: w.Jane.ID, Name: "Jane Doe", Email: "jane@acme.example"}, access.Actor{})
-				tx.AtLast(func() error { return undone })
-				return err
+				return errors.Join(undone, notice.NewSignIn(tx, w.Acme, notice.To{User: w.Jane.ID, Name: "Jane Doe", Email: "jane@acme.example"}, access.Actor{}))
 			}), undone)
 		}
 		askForJane(w)

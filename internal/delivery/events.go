@@ -99,7 +99,7 @@ func (d *Delivery) meant(tx *db.Tx, e mailevent.Event, candidates []id.Message) 
 	if e.Reference != "" || len(e.MessageIDs) > 0 || elsewhere {
 		return "", outbox.Message{}, db.ErrNone
 	}
-	return outbox.NewestTo(tx, addressKey(e.Recipient), tx.Now().Add(-believedFor))
+	return outbox.NewestTo(tx, address.KeyOf(e.Recipient), tx.Now().Add(-believedFor))
 }
 
 // inEvent reads what a provider says. The words of an answer know better than its

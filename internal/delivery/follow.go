@@ -15,18 +15,9 @@ import (
 	"github.com/sparekey/sparekey/internal/token"
 )
 
-// addressKey is what makes two addresses the same.
-func addressKey(mail string) string {
-	a, err := address.Parse(mail)
-	if err != nil {
-		return strings.ToLower(mail) // of an imported row; equal to itself is enough
-	}
-	return a.Key
-}
-
 // stopMail lets no more mail go to a message's address, until somebody clears it.
 func stopMail(tx *db.Tx, env id.Environment, m outbox.Message, f diagnosis.Finding, provider string) error {
-	key := addressKey(m.ToEmail)
+	key := address.KeyOf(m.ToEmail)
 	if _, stopped, err := suppression.Of(tx, env, key); err != nil || stopped {
 		return err
 	}

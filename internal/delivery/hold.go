@@ -26,7 +26,7 @@ func (d *Delivery) hold(ctx context.Context, j outbox.Job, l letter, w relay.Wai
 		if err != nil || !ours || w.Why == relay.DomainBusy {
 			return err
 		}
-		m := l.message
+		m := l.Message
 		m.State, m.NextTryAt = outbox.Deferred, w.Until
 		if err := outbox.Settle(tx, j.Environment, m); err != nil {
 			return err

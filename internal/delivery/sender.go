@@ -12,11 +12,11 @@ import (
 // return path stays the server's in any case: what comes back must come to us.
 func (d *Delivery) sender(l letter) mail.Party {
 	from := d.From
-	if l.env.Policy.SenderName != "" {
-		from.Name = l.env.Policy.SenderName
+	if l.Environment.Policy.SenderName != "" {
+		from.Name = l.Environment.Policy.SenderName
 	}
-	if l.env.Policy.SenderAddress != "" {
-		from.Address = l.env.Policy.SenderAddress
+	if l.Environment.Policy.SenderAddress != "" {
+		from.Address = l.Environment.Policy.SenderAddress
 	}
 	return from
 }

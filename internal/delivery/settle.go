@@ -49,10 +49,10 @@ func (d *Delivery) find(l letter, a relay.Attempt) diagnosis.Finding {
 		server = a.Server
 	}
 	h := diagnosis.Heard{
-		Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Text: words(a), Server: server, Domain: address.Domain(l.message.ToEmail),
+		Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Text: words(a), Server: server, Domain: address.Domain(l.Message.ToEmail),
 		// What is said about the recipient or the message may be the receiver's
 		// word, passed on; everything before that is our server's own.
-		OwnRelay: !aboutTheMail(a), First: len(l.earlier) == 0,
+		OwnRelay: !aboutTheMail(a), First: len(l.Earlier) == 0,
 	}
 	if a.Err != nil && !a.Refused() { // a reply out of step means nothing
 		h.Code, h.Enhanced, h.Text = 0, "", a.Err.Error()
@@ -128,7 +128,7 @@ func (d *Delivery) judge(l letter, j outbox.Job, last relay.Attempt, f diagnosis
 // met counts how often the mail met an answer of this class before.
 func (l letter) met(c diagnosis.Class) int {
 	n := 0
-	for _, a := range l.earlier {
+	for _, a := range l.Earlier {
 		if a.Class == string(c) {
 			n++
 		}
@@ -136,7 +136,7 @@ func (l letter) met(c diagnosis.Class) int {
 	return n
 }
 
-func (d *Delivery) tooOld(l letter) bool { return d.DB.Now().Sub(l.message.MadeAt) > giveUpAfter }
+func (d *Delivery) tooOld(l letter) bool { return d.DB.Now().Sub(l.Message.MadeAt) > giveUpAfter }
 
 // settle writes down what happened and ends or postpones the job, in one step.
 // Where the lease was lost, somebody else has the last word on the message: the
@@ -150,10 +150,10 @@ func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts 
 	for _, a := range attempts {
 		f := d.find(l, a)
 		if f.Class != "" {
-			answers = append(answers, alarm.Answer{Finding: f, Stage: a.Stage, Server: a.Server, Domain: address.Domain(l.message.ToEmail), Own: !aboutTheMail(a), MadeAt: l.message.MadeAt})
+			answers = append(answers, alarm.Answer{Finding: f, Stage: a.Stage, Server: a.Server, Domain: address.Domain(l.Message.ToEmail), Own: !aboutTheMail(a), MadeAt: l.Message.MadeAt})
 		}
 		records = append(records, outbox.Attempt{
-			Message: l.message.ID, At: a.At, Server: a.Server, Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Reply: words(a),
+			Message: l.Message.ID, At: a.At, Server: a.Server, Stage: a.Stage, Code: a.Code, Enhanced: a.Enhanced, Reply: words(a),
 			Outcome: string(a.Outcome), Conversation: a.Conversation, Took: a.Duration.Microseconds(), Class: string(f.Class), Hard: f.Hard,
 		})
 	}
@@ -173,7 +173,7 @@ func (d *Delivery) settle(ctx context.Context, j outbox.Job, l letter, attempts 
 				return err
 			}
 		}
-		m := l.message
+		m := l.Message
 		m.State = v.state
 		var (
 			ours bool

@@ -1,6 +1,9 @@
 // Package notice decides which mail follows from what happened: it makes the
 // links the mail needs and queues it, in the transaction of its cause.
 //
+// A mail that leaves at once is as it was when it was queued: what else happens to its
+// links in that transaction must have happened before.
+//
 // What the mails say is in package mail; sending them is delivery's.
 package notice
 
@@ -10,6 +13,7 @@ import (
 
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/environment"
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/mail"
 	"github.com/sparekey/sparekey/internal/outbox"
@@ -69,19 +73,19 @@ func ReadDetail(stored string) Detail {
 
 // ResetLink adds a mailed link to an open token and queues the mail: a reset
 // mail or, for an invited user, the invitation. By is zero when the user asked.
-func ResetLink(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration, by access.Actor) error {
+func ResetLink(tx *db.Tx, env environment.Environment, to To, t token.Token, life time.Duration, by access.Actor) error {
 	return resetMail(tx, env, to, t, life, resetKind(by), by, false)
 }
 
 // ResetCode is ResetLink with the shortest mail there is: the code alone. An
 // invitation has no code and goes out as always.
-func ResetCode(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration, by access.Actor) error {
+func ResetCode(tx *db.Tx, env environment.Environment, to To, t token.Token, life time.Duration, by access.Actor) error {
 	return resetMail(tx, env, to, t, life, resetKind(by), by, true)
 }
 
 // AfterNotMe is ResetLink for somebody who said "This wasn't me" of a password
 // that was set: it begins with that.
-func AfterNotMe(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration) error {
+func AfterNotMe(tx *db.Tx, env environment.Environment, to To, t token.Token, life time.Duration) error {
 	return resetMail(tx, env, to, t, life, mail.ResetAfterNotMe, access.Actor{}, false)
 }
 
@@ -92,13 +96,13 @@ func resetKind(by access.Actor) mail.Kind {
 	return mail.Reset
 }
 
-func resetMail(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Duration, kind mail.Kind, by access.Actor, short bool) error {
+func resetMail(tx *db.Tx, env environment.Environment, to To, t token.Token, life time.Duration, kind mail.Kind, by access.Actor, short bool) error {
 	channel := token.Mail
 	if t.Purpose == secret.Invite {
 		kind = mail.Invitation
 	}
 	if !t.Fresh {
-		mailed, err := token.WasMailed(tx, env, t.ID)
+		mailed, err := token.WasMailed(tx, env.ID, t.ID)
 		if err != nil {
 			return err
 		}
@@ -106,56 +110,64 @@ func resetMail(tx *db.Tx, env id.Environment, to To, t token.Token, life time.Du
 			channel = token.MailAgain
 		}
 	}
-	link, err := token.AddLink(tx, env, token.NewLink{
+	link, err := token.AddLink(tx, env.ID, token.NewLink{
 		ID: to.Names.Link, Purpose: t.Purpose, Token: t.ID, User: to.User, Channel: channel, By: by, EndsAt: tx.Now().Add(life),
 	})
 	if err != nil {
 		return err
 	}
+	l := Letter{Environment: env, Link: link, Token: t}
 	if kind == mail.Invitation {
-		return queue(tx, env, to, kind, link.ID, "", Detail{By: by.Name})
+		return queue(tx, l, to, kind, Detail{By: by.Name})
 	}
-	return withNotMe(tx, env, to, kind, link.ID, t.ID, Detail{By: by.Name, At: tx.Now(), Short: short})
+	return withNotMe(tx, l, to, kind, t.ID, Detail{By: by.Name, At: tx.Now(), Short: short})
 }
 
 // AdminLink tells the user that an administrator made a link.
-func AdminLink(tx *db.Tx, env id.Environment, to To, t token.Token, by access.Actor) error {
-	return withNotMe(tx, env, to, mail.AdminLink, "", t.ID, Detail{By: by.Name, At: tx.Now()})
+func AdminLink(tx *db.Tx, env environment.Environment, to To, t token.Token, by access.Actor) error {
+	return withNotMe(tx, Letter{Environment: env}, to, mail.AdminLink, t.ID, Detail{By: by.Name, At: tx.Now()})
 }
 
 // PasswordChanged tells the user. The token is the one that was used, if any.
-func PasswordChanged(tx *db.Tx, env id.Environment, to To, used id.Token, from access.Actor, sessionsEnded int) error {
-	return withNotMe(tx, env, to, mail.PasswordChanged, "", used,
+func PasswordChanged(tx *db.Tx, env environment.Environment, to To, used id.Token, from access.Actor, sessionsEnded int) error {
+	return withNotMe(tx, Letter{Environment: env}, to, mail.PasswordChanged, used,
 		Detail{Device: from.Agent, Network: from.Network, At: tx.Now(), Sessions: sessionsEnded})
 }
 
 // Digest tells an administrator who needs help signing in.
-func Digest(tx *db.Tx, env id.Environment, to To, stuck []Stuck, more int) error {
-	return queue(tx, env, to, mail.Digest, "", "", Detail{At: tx.Now(), Stuck: stuck, MoreStuck: more})
+func Digest(tx *db.Tx, env environment.Environment, to To, stuck []Stuck, more int) error {
+	return queue(tx, Letter{Environment: env}, to, mail.Digest, Detail{At: tx.Now(), Stuck: stuck, MoreStuck: more})
 }
 
 // NewSignIn tells the user that a browser signed in that has not been seen before.
-func NewSignIn(tx *db.Tx, env id.Environment, to To, from access.Actor) error {
-	return withNotMe(tx, env, to, mail.NewSignIn, "", "", Detail{Device: from.Agent, Network: from.Network, At: tx.Now()})
+func NewSignIn(tx *db.Tx, env environment.Environment, to To, from access.Actor) error {
+	return withNotMe(tx, Letter{Environment: env}, to, mail.NewSignIn, "", Detail{Device: from.Agent, Network: from.Network, At: tx.Now()})
 }
 
 // AddressChange asks the new address for confirmation and tells the old one at
-// once, with a way to undo it.
-func AddressChange(tx *db.Tx, env id.Environment, to To, newAddress string, by access.Actor) error {
-	confirm, err := token.AddLink(tx, env, token.NewLink{
+// once, with a way to undo it. Of a new address that is taken, the link to confirm
+// it ends where it begins, so that its mail is not needed and never sent.
+func AddressChange(tx *db.Tx, env environment.Environment, to To, newAddress string, taken bool, by access.Actor) error {
+	confirm, err := token.AddLink(tx, env.ID, token.NewLink{
 		Purpose: secret.Confirm, User: to.User, Channel: token.Notice, By: by, EndsAt: tx.Now().Add(ConfirmLife), Detail: newAddress,
 	})
 	if err != nil {
 		return err
 	}
+	if taken {
+		confirm.EndedAt, confirm.EndedWhy = tx.Now(), "the address is taken"
+		if _, err := token.EndLink(tx, env.ID, to.User, confirm.ID, confirm.EndedWhy); err != nil {
+			return err
+		}
+	}
 	d := Detail{By: by.Name, At: tx.Now(), Old: to.Email, New: newAddress}
 	old := to
 	to.Email = newAddress
 	to.Name = "" // whose address this is nobody knows yet: no words of whoever typed it go there
-	if err := queue(tx, env, to, mail.AddressConfirm, confirm.ID, "", d); err != nil {
+	if err := queue(tx, Letter{Environment: env, Link: confirm}, to, mail.AddressConfirm, d); err != nil {
 		return err
 	}
-	return withNotMe(tx, env, old, mail.AddressChanged, "", "", d)
+	return withNotMe(tx, Letter{Environment: env}, old, mail.AddressChanged, "", d)
 }
 
 // About says what a "This wasn't me" link undoes; it is the detail of the link.
@@ -171,26 +183,36 @@ func ReadAbout(l token.Link) About {
 	return a
 }
 
-func withNotMe(tx *db.Tx, env id.Environment, to To, kind mail.Kind, link string, t id.Token, d Detail) error {
+// withNotMe queues a letter with a "This wasn't me" link, of the token if there is one.
+func withNotMe(tx *db.Tx, l Letter, to To, kind mail.Kind, t id.Token, d Detail) error {
 	about, err := json.Marshal(About{Kind: kind, Address: to.Email})
 	if err != nil {
 		return err
 	}
-	notMe, err := token.AddLink(tx, env, token.NewLink{
+	l.NotMe, err = token.AddLink(tx, l.Environment.ID, token.NewLink{
 		ID: to.Names.NotMe, Purpose: secret.NotMe, Token: t, User: to.User, Channel: token.Notice, EndsAt: tx.Now().Add(NotMeLife), Detail: string(about),
 	})
 	if err != nil {
 		return err
 	}
-	return queue(tx, env, to, kind, link, notMe.ID, d)
+	return queue(tx, l, to, kind, d)
 }
 
-func queue(tx *db.Tx, env id.Environment, to To, kind mail.Kind, link, notMe string, d Detail) error {
+// queue writes down the message of a letter that has its links, and promises to send it.
+func queue(tx *db.Tx, l Letter, to To, kind mail.Kind, d Detail) error {
 	detail, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
-	return outbox.Queue(tx, env, outbox.Message{
-		ID: to.Names.Message, User: to.User, Kind: string(kind), ToName: to.Name, ToEmail: to.Email, Link: link, NotMe: notMe, Detail: string(detail),
-	})
+	if l.Held, err = held(tx, l.Environment.ID, to.Email); err != nil {
+		return err
+	}
+	l.Message = outbox.NewMessage(tx)
+	if to.Names.Message != "" {
+		l.Message.ID = to.Names.Message
+	}
+	l.Message.User, l.Message.ToName, l.Message.ToEmail = to.User, to.Name, to.Email
+	l.Message.Kind, l.Message.Detail = string(kind), string(detail)
+	l.Message.Link, l.Message.NotMe = l.Link.ID, l.NotMe.ID
+	return outbox.Queue(tx, l.Environment.ID, l.Message, l)
 }

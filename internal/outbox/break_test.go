@@ -37,7 +37,7 @@ func halfBroken(tx *db.Tx, j Job, kill func()) error {
 			return err
 		}
 	}
-	if err := Enqueue(tx, "env", Send, j.Subject); err != nil {
+	if err := Enqueue(tx, "env", Send, j.Subject, nil); err != nil {
 		return err
 	}
 	ended, err := Done(tx, j)

@@ -28,7 +28,7 @@ type Job struct {
 	ID          id.Job         `db:"id"`
 	Subject     string         `db:"subject"`
 	Tries       int            `db:"tries"` // this one included
-	Loaded      any            // what Pool.Load gave
+	Loaded      any            // what Pool.Load gave, or would give
 	holder      string
 	promise     *promise // of a job that starts at once
 }
@@ -50,10 +50,10 @@ func (j Job) Committed() bool {
 }
 
 // Enqueue promises work, due now. If a worker of this process is free, the job is
-// leased to it and starts with the commit or soon after; that spares the commit of
-// a claim. Otherwise whoever looks next claims it.
-func Enqueue(tx *db.Tx, env id.Environment, kind Kind, subject string) error {
-	j := Job{Environment: env, ID: id.New[id.Job](), Subject: subject}
+// leased to it and starts now or soon after the commit; that spares the commit of a
+// claim. Otherwise whoever looks next claims it. Loaded is what Pool.Load would read.
+func Enqueue(tx *db.Tx, env id.Environment, kind Kind, subject string, loaded any) error {
+	j := Job{Environment: env, ID: id.New[id.Job](), Subject: subject, Loaded: loaded}
 	leasedUntil := int64(0)
 	if p, ok := tx.Attached(topic(kind)).(*Pool); ok && p.reserve() {
 		j.Tries, j.holder = 1, p.holder

@@ -33,7 +33,7 @@ func enqueue(t *testing.T, d *db.DB, n int) {
 	t.Helper()
 	require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error {
 		for i := range n {
-			if err := Enqueue(tx, "env", Resolve, fmt.Sprint(i)); err != nil {
+			if err := Enqueue(tx, "env", Resolve, fmt.Sprint(i), nil); err != nil {
 				return err
 			}
 		}
@@ -210,13 +210,13 @@ func handedOver(t *testing.T, d *db.DB, pause time.Duration) {
 	require.Eventually(t, free, 20*time.Second, time.Millisecond)
 	for range 3 {
 		err := d.Update(t.Context(), func(tx *db.Tx) error {
-			require.NoError(t, Enqueue(tx, "env", Resolve, "undone"))
+			require.NoError(t, Enqueue(tx, "env", Resolve, "undone", nil))
 			return errors.New("no")
 		})
 		require.Error(t, err)
 		require.Panics(t, func() {
 			_ = d.Update(t.Context(), func(tx *db.Tx) error {
-				require.NoError(t, Enqueue(tx, "env", Resolve, "undone"))
+				require.NoError(t, Enqueue(tx, "env", Resolve, "undone", nil))
 				panic("a fault of the program")
 			})
 		})
@@ -233,21 +233,18 @@ func handedOver(t *testing.T, d *db.DB, pause time.Duration) {
 	require.Len(t, claimAs(t, d, "another node", 5), 1, "after the stop it waits for somebody else")
 }
 
-// TestAJobThatStartsAtOnceIsLoadedByItsPromise: it sees all that this transaction
-// does, and where it cannot be loaded nothing is promised.
-func TestAJobThatStartsAtOnceIsLoadedByItsPromise(t *testing.T) {
+// TestAJobThatStartsAtOnceHasWhatItsPromiseGaveAlong, begins before the commit, and
+// hears of a promise that comes to nothing.
+func TestAJobThatStartsAtOnceHasWhatItsPromiseGaveAlong(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, d *db.DB, _ *clock) {
-		found := make(chan any, 1)
+		found := make(chan any)
 		var undone atomic.Int32
-		wrong := errors.New("not today")
 		p := &Pool{
 			DB: d, Kind: Resolve, Size: 1, Log: slog.New(slog.DiscardHandler),
 			Load: func(tx *db.Tx, j Job) (any, error) {
-				if j.Subject == "wrong" {
-					return nil, wrong
-				}
-				return countOf(tx, j.Subject)
+				n, err := Waiting(tx, Resolve)
+				return fmt.Sprint(n, " job in the database"), err
 			},
 			Handle: func(ctx context.Context, j Job) error {
 				found <- j.Loaded
@@ -259,35 +256,35 @@ func TestAJobThatStartsAtOnceIsLoadedByItsPromise(t *testing.T) {
 			},
 		}
 		p.begin(t.Context()) // and nobody looks: a job starts at once or not at all
-		promise := func(subject string) error {
-			return d.Update(t.Context(), func(tx *db.Tx) error {
-				if err := Enqueue(tx, "env", Resolve, subject); err != nil {
-					return err
-				}
-				_, err := tx.Exec("INSERT INTO throttle (environment_id, subject, tries, ends_at) VALUES ('env', $1, 1, 1)", subject)
+		for range 3 {        // its worker is free again each time
+			require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error {
+				err := Enqueue(tx, "env", Resolve, "kept", "what is known")
+				require.Equal(t, "what is known", <-found)
 				return err
-			})
+			}))
+			p.running.Wait()
+			require.Zero(t, waiting(t, d))
+			require.Zero(t, undone.Load())
 		}
-		require.ErrorIs(t, promise("wrong"), wrong)
-		require.Zero(t, waiting(t, d))
-		require.NoError(t, promise("right")) // its worker is free again
-		require.Equal(t, 1, <-found)
+		for n := range 3 {
+			require.ErrorContains(t, d.Update(t.Context(), func(tx *db.Tx) error {
+				require.NoError(t, Enqueue(tx, "env", Resolve, "undone", "what is known"))
+				<-found
+				return errors.New("not today")
+			}), "not today")
+			p.running.Wait()
+			require.EqualValues(t, n+1, undone.Load())
+		}
+		// Without anything given along, it is read once there is something to read.
+		require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error { return Enqueue(tx, "env", Resolve, "kept", nil) }))
+		require.Equal(t, "1 job in the database", <-found)
 		p.running.Wait()
-		require.Zero(t, waiting(t, d))
-		require.Zero(t, undone.Load())
-
-		// It begins before the commit, and hears of one that comes to nothing.
-		require.ErrorIs(t, d.Update(t.Context(), func(tx *db.Tx) error {
-			require.NoError(t, Enqueue(tx, "env", Resolve, "undone"))
-			tx.AtLast(func() error { return wrong })
-			return nil
-		}), wrong)
-		require.Equal(t, 0, <-found)
-		p.running.Wait()
-		require.EqualValues(t, 1, undone.Load())
-		require.NoError(t, promise("another"))
-		require.Equal(t, 1, <-found)
-		p.running.Wait()
+		require.Error(t, d.Update(t.Context(), func(tx *db.Tx) error {
+			require.NoError(t, Enqueue(tx, "env", Resolve, "undone", nil))
+			return errors.New("not today")
+		}))
+		p.running.Wait() // it asked for nothing, and its worker is free again
+		require.Len(t, p.free, 1)
 	})
 }
 
@@ -361,10 +358,6 @@ func TestAJobUnderWayIsNotStartedTwice(t *testing.T) {
 		<-stopped
 		require.Empty(t, started)
 	})
-}
-
-func countOf(tx *db.Tx, subject string) (int, error) {
-	return db.One[int](tx, "SELECT count(*) FROM throttle WHERE subject = $1", subject)
 }
 
 func waiting(t *testing.T, d *db.DB) (n int) {

@@ -42,19 +42,21 @@ type Message struct {
 
 const messageColumns = "id, user_id, kind, to_name, to_email, message_id, link_id, not_me_id, detail, state, made_at, settled_at, next_try_at, accepted_at"
 
-// Queue stores a message and the job that sends it. The recipient is fixed now.
-// Without an ID the message gets one.
-func Queue(tx *db.Tx, env id.Environment, m Message) error {
-	if m.ID == "" {
-		m.ID = id.New[id.Message]()
-	}
+// NewMessage is a message that is queued now, to be filled in.
+func NewMessage(tx *db.Tx) Message {
+	return Message{ID: id.New[id.Message](), State: Queued, MadeAt: tx.Now()}
+}
+
+// Queue stores a new message and the job that sends it, with what Pool.Load would
+// read for that job. The recipient is fixed now.
+func Queue(tx *db.Tx, env id.Environment, m Message, loaded any) error {
 	_, err := tx.Exec(`INSERT INTO messages (environment_id, id, user_id, kind, to_name, to_email, message_id, link_id, not_me_id, detail, state, made_at)
 		VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11)`,
-		env, m.ID, m.User, m.Kind, m.ToName, m.ToEmail, m.Link, m.NotMe, m.Detail, Queued, tx.Now())
+		env, m.ID, m.User, m.Kind, m.ToName, m.ToEmail, m.Link, m.NotMe, m.Detail, m.State, m.MadeAt)
 	if err != nil {
 		return err
 	}
-	return Enqueue(tx, env, Send, string(m.ID))
+	return Enqueue(tx, env, Send, string(m.ID), loaded)
 }
 
 // Find gives a message; db.ErrNone if it is gone.

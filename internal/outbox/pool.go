@@ -33,13 +33,13 @@ type Pool struct {
 	Size int // jobs at a time
 	Log  *slog.Logger
 	// Pause is how long a job waits after the commit that promises it. Without one it
-	// starts with that commit: Handle begins while the commit is under way, and asks
-	// Job.Committed before it does anything that others see. That is quicker, but
+	// starts with the promise: Handle begins while the transaction is under way, and
+	// asks Job.Committed before it does anything that others see. That is quicker, but
 	// whoever waits for the answer to that commit may feel what the job costs. So
 	// what follows from an asking waits: it costs more for a known address.
 	Pause time.Duration
 	// Load reads what the job needs, if it is set; Handle finds it in Job.Loaded.
-	// A job that starts at once is loaded at the end of the transaction that promised it.
+	// It is not asked for a job that starts at once: who promises that gives it along.
 	// If what it is about is gone (db.ErrNone or fault.NotFound), so is the job.
 	Load func(tx *db.Tx, j Job) (any, error)
 	// Handle does the job and calls Done or Postpone in its own transaction.
@@ -142,34 +142,13 @@ func (p *Pool) startAfter(tx *db.Tx, j Job) {
 	})
 }
 
-// startWithin loads the job at the end of the transaction, so that what is done
-// after the promise counts too.
 func (p *Pool) startWithin(tx *db.Tx, j Job) {
 	j.promise = &promise{settled: make(chan struct{})}
-	started := false
-	tx.AtLast(func() error {
-		if err := p.load(tx, &j); err != nil {
-			return err
-		}
-		started = true
-		p.start(j)
-		return nil
-	})
 	tx.OnEnd(func(committed bool) {
 		j.promise.kept = committed
 		close(j.promise.settled)
-		if !started {
-			p.free <- struct{}{}
-		}
 	})
-}
-
-// load reads what a job needs.
-func (p *Pool) load(tx *db.Tx, j *Job) (err error) {
-	if p.Load != nil {
-		j.Loaded, err = p.Load(tx, *j)
-	}
-	return err
+	p.start(j)
 }
 
 // start lets a reserved worker do a job. After a stop the job waits for its
@@ -231,8 +210,11 @@ func (p *Pool) handle(ctx context.Context, j Job) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	if j.Loaded == nil {
-		err := p.DB.View(ctx, func(tx *db.Tx) error { return p.load(tx, &j) })
+	if j.Loaded == nil && p.Load != nil {
+		if !j.Committed() {
+			return nil
+		}
+		err := p.DB.View(ctx, func(tx *db.Tx) (err error) { j.Loaded, err = p.Load(tx, j); return err })
 		if errors.Is(err, db.ErrNone) || fault.Is(err, fault.NotFound) {
 			return p.DB.Update(ctx, func(tx *db.Tx) error { _, err := Done(tx, j); return err })
 		}

@@ -157,7 +157,7 @@ func (r *Recovery) adminLink(tx *db.Tx, actor access.Actor, env environment.Envi
 	if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.LinkMade, User: u.ID, Actor: actor}); err != nil {
 		return link, err
 	}
-	return link, notice.AdminLink(tx, env.ID, to(u), t, actor)
+	return link, notice.AdminLink(tx, env, to(u), t, actor)
 }
 
 // Sent says what came of an administrator's sending.

@@ -72,6 +72,6 @@ func request(tx *db.Tx, env id.Environment, a address.Address, from access.From)
 		if n == 0 {
 			continue // the number is taken: one in a billion
 		}
-		return number, outbox.Enqueue(tx, env, outbox.Resolve, string(r))
+		return number, outbox.Enqueue(tx, env, outbox.Resolve, string(r), nil)
 	}
 }

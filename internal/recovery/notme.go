@@ -168,7 +168,7 @@ func shutOut(tx *db.Tx, env environment.Environment, u user.User, compromised, m
 	if err != nil {
 		return err
 	}
-	return notice.AfterNotMe(tx, env.ID, to(u), t, life(env, u))
+	return notice.AfterNotMe(tx, env, to(u), t, life(env, u))
 }
 
 // undoAddress brings the old address back, or drops the change if it has not

@@ -173,7 +173,7 @@ func mailAsked(tx *db.Tx, env environment.Environment, u user.User, q Request) e
 	}
 	whom := to(u)
 	whom.Names = notice.Names{Message: id.Message(q.ID), Link: q.Link, NotMe: q.NotMe}
-	return notice.ResetLink(tx, env.ID, whom, t, life(env, u), access.Actor{})
+	return notice.ResetLink(tx, env, whom, t, life(env, u), access.Actor{})
 }
 
 // mailLink takes or makes the user's token and mails a link of it.
@@ -182,7 +182,7 @@ func mailLink(tx *db.Tx, env environment.Environment, u user.User, by access.Act
 	if err != nil {
 		return err
 	}
-	return notice.ResetLink(tx, env.ID, to(u), t, life(env, u), by)
+	return notice.ResetLink(tx, env, to(u), t, life(env, u), by)
 }
 
 // mailCode is mailLink with the shortest mail there is: the code alone.
@@ -191,7 +191,7 @@ func mailCode(tx *db.Tx, env environment.Environment, u user.User, by access.Act
 	if err != nil {
 		return err
 	}
-	return notice.ResetCode(tx, env.ID, to(u), t, life(env, u), by)
+	return notice.ResetCode(tx, env, to(u), t, life(env, u), by)
 }
 
 // withoutMail is for an address asked for too often: no further mail, but a

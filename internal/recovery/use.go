@@ -128,7 +128,7 @@ func (r *Recovery) finish(tx *db.Tx, env environment.Environment, u user.User, f
 		return done, err
 	}
 	if !done.Invitation {
-		if err := notice.PasswordChanged(tx, env.ID, to(u), f.token.ID, actor, done.SessionsEnded); err != nil {
+		if err := notice.PasswordChanged(tx, env, to(u), f.token.ID, actor, done.SessionsEnded); err != nil {
 			return done, err
 		}
 	}

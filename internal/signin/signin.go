@@ -277,7 +277,7 @@ func tellOfNewBrowser(tx *db.Tx, env environment.Environment, u user.User, from 
 	if err != nil || seen {
 		return err
 	}
-	return notice.NewSignIn(tx, env.ID, notice.To{User: u.ID, Name: u.Name, Email: u.Email}, from)
+	return notice.NewSignIn(tx, env, notice.To{User: u.ID, Name: u.Name, Email: u.Email}, from)
 }
 
 // NewDevice makes the cookie text of a browser that has signed in as this

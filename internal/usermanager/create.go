@@ -153,5 +153,5 @@ func invite(tx *db.Tx, actor access.Actor, env environment.Environment, u user.U
 	if err := audit.Record(tx, env.ID, audit.Event{Kind: audit.UserInvited, User: u.ID, Actor: actor}); err != nil {
 		return err
 	}
-	return notice.ResetLink(tx, env.ID, to(u), t, env.Policy.InvitationLife, actor)
+	return notice.ResetLink(tx, env, to(u), t, env.Policy.InvitationLife, actor)
 }

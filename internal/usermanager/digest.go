@@ -44,7 +44,7 @@ func (m *UserManager) Digest(ctx context.Context, env environment.Environment) e
 		}
 		admins, err := user.List(tx, env.ID, user.Filter{Role: access.ClientAdmin, State: user.Active, Limit: digestAdmins})
 		for _, a := range admins {
-			if err := notice.Digest(tx, env.ID, to(a), lines, len(stuck)-len(lines)); err != nil {
+			if err := notice.Digest(tx, env, to(a), lines, len(stuck)-len(lines)); err != nil {
 				return err
 			}
 		}

@@ -191,7 +191,7 @@ func (e *Edited) askForAddress(tx *db.Tx, actor access.Actor, env environment.En
 		return err
 	}
 	e.AddressAsked = next.Mail
-	return notice.AddressChange(tx, env.ID, to(u), next.Mail, actor)
+	return notice.AddressChange(tx, env, to(u), next.Mail, false, actor)
 }
 
 // keepOneAdmin refuses to take the last active Client Admin away.

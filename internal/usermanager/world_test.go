@@ -101,7 +101,7 @@ func (w *world) mailLink(u user.User) {
 		if err != nil {
 			return err
 		}
-		return notice.ResetLink(tx, w.env.ID, notice.To{User: u.ID, Name: u.Name, Email: u.Email}, t, time.Hour, access.Actor{})
+		return notice.ResetLink(tx, w.env, notice.To{User: u.ID, Name: u.Name, Email: u.Email}, t, time.Hour, access.Actor{})
 	})
 }
 

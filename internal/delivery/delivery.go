@@ -54,8 +54,8 @@ type Delivery struct {
 type letter notice.Letter
 
 // Send is the job that sends one message. It finds it loaded (see Load). While the
-// promise of a mail is being committed it is rendered and a server is asked to take
-// it; the mail itself leaves after the commit.
+// promise of a mail is being committed a server is asked to take it, and it is rendered;
+// the mail itself leaves after the commit.
 func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 	l := letter(j.Loaded.(notice.Letter)) //nolint:forcetypeassert // the pool that calls this has Load
 	if l.Message.MessageID == "" {
@@ -72,22 +72,13 @@ func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 		return d.hold(ctx, j, l, wait)
 	}
 	defer turn.End()
-	envelope, raw, err := d.letter(ctx, l)
+	attempts, wait, err := d.hand(ctx, j, l, turn)
 	if err != nil && d.tooOld(l) {
 		return d.settle(ctx, j, l, nil, verdict{state: outbox.GivenUp})
 	}
 	if err != nil {
 		return fmt.Errorf("message %s: %w", l.Message.ID, err)
 	}
-	talking, hangUp := context.WithCancel(ctx)
-	defer hangUp()
-	envelope.MayGo = func() bool {
-		if !j.Committed() {
-			hangUp()
-		}
-		return j.Committed()
-	}
-	attempts, wait := turn.Send(talking, envelope, raw)
 	if len(attempts) == 0 {
 		return d.hold(ctx, j, l, wait)
 	}
@@ -106,25 +97,47 @@ func (d *Delivery) Send(ctx context.Context, j outbox.Job) error {
 	return d.settle(ctx, j, l, attempts, d.judge(l, j, last, d.find(l, last)))
 }
 
-// letter gives what is handed to the mail server.
-func (d *Delivery) letter(ctx context.Context, l letter) (relay.Envelope, []byte, error) {
+// hand lets the servers have the letter, once its job has been committed.
+func (d *Delivery) hand(ctx context.Context, j outbox.Job, l letter, turn *relay.Turn) ([]relay.Attempt, relay.Wait, error) {
+	e, err := d.envelope(l)
+	if err != nil {
+		return nil, relay.Wait{}, err
+	}
+	ctx, hangUp := context.WithCancel(ctx)
+	defer hangUp()
+	return turn.Send(ctx, e, relay.Message{
+		Text: func() ([]byte, error) { return d.text(ctx, l) },
+		MayGo: func() bool {
+			if !j.Committed() {
+				hangUp()
+			}
+			return j.Committed()
+		},
+	})
+}
+
+func (d *Delivery) envelope(l letter) (relay.Envelope, error) {
 	e := relay.Envelope{From: d.From.Address, To: l.Message.ToEmail}
 	if d.BounceDomain != "" {
 		local, err := d.Ring.ReturnPath(l.Message.ID)
 		if err != nil {
-			return e, nil, err
+			return e, err
 		}
 		e.From = local + "@" + d.BounceDomain
 	}
+	return e, nil
+}
+
+// text gives what is handed to the mail server.
+func (d *Delivery) text(ctx context.Context, l letter) ([]byte, error) {
 	raw, err := d.render(ctx, l)
 	if err != nil {
-		return e, nil, err
+		return nil, err
 	}
 	if d.MayPost(mailevent.Postmark) {
 		raw = append([]byte(mailevent.ReferenceHeader+": "+string(l.Message.ID)+"\r\n"), raw...)
 	}
-	raw, err = d.sign(ctx, l, raw)
-	return e, raw, err
+	return d.sign(ctx, l, raw)
 }
 
 // Load reads the letter of a job.

@@ -38,7 +38,9 @@ func send(t *testing.T, r *relay.Relay, e relay.Envelope) ([]relay.Attempt, rela
 	if turn == nil {
 		return nil, w
 	}
-	return turn.Send(t.Context(), e, []byte(letter))
+	attempts, w, err := turn.Send(t.Context(), e, text(letter))
+	require.NoError(t, err)
+	return attempts, w
 }
 
 // moody serves until it is told to hang up on everybody, and counts who came.
@@ -241,7 +243,8 @@ func TestAProbeThatIsInterruptedIsNoVerdict(t *testing.T) {
 	go func() { <-s.stalls; cancel() }()
 	turn, _ := r.Turn(ctx, envelope.To)
 	require.NotNil(t, turn)
-	attempts, _ := turn.Send(ctx, envelope, []byte(letter))
+	attempts, _, err := turn.Send(ctx, envelope, text(letter))
+	require.NoError(t, err)
 	require.Equal(t, relay.Temporary, attempts[0].Outcome)
 	mood.Store("up")
 	attempts, _ = send(t, r, envelope)

@@ -37,6 +37,7 @@ type failure struct {
 	reply   reply // the deciding one; zero if there was none
 	refused bool  // the server said no, clearly
 	unknown bool  // the message may have arrived all the same
+	ours    bool  // we took it back
 	err     error
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // deliver hands over one message. The reply is the one that accepted it.
-func (c *conn) deliver(l letter) (reply, *failure) {
+func (c *conn) deliver(l *letter) (reply, *failure) {
 	if l.utf8 && !c.offers("SMTPUTF8") {
 		return reply{}, &failure{stage: StageMail, refused: true, err: errNoUTF8}
 	}
@@ -18,12 +18,16 @@ func (c *conn) deliver(l letter) (reply, *failure) {
 	if c.offers("PIPELINING") {
 		begin = c.beginAtOnce
 	}
-	if f := begin(c.opening(l)); f != nil {
+	if f := begin(c.opening(l), l.make); f != nil {
 		return reply{}, f
 	}
-	if l.mayGo != nil && !l.mayGo() {
+	withdrawn := l.failed
+	if withdrawn == nil && l.message.MayGo != nil && !l.message.MayGo() {
+		withdrawn = errWithdrawn
+	}
+	if withdrawn != nil {
 		c.broken = true // it waits for a message
-		return reply{}, &failure{stage: StageData, err: errWithdrawn}
+		return reply{}, &failure{stage: StageData, ours: true, err: withdrawn}
 	}
 	return c.message(l)
 }
@@ -47,7 +51,7 @@ type step struct {
 	class       int
 }
 
-func (c *conn) opening(l letter) []step {
+func (c *conn) opening(l *letter) []step {
 	return []step{{StageMail, c.mailLine(l), 2}, {StageRcpt, "RCPT TO:<" + l.to + ">", 2}, {StageData, "DATA", 3}}
 }
 
@@ -59,7 +63,9 @@ func (c *conn) judge(s step, r reply, err error) *failure {
 	return f
 }
 
-func (c *conn) beginStepwise(steps []step) *failure {
+// beginStepwise waits for each answer. What is to be done meanwhile is done first.
+func (c *conn) beginStepwise(steps []step, meanwhile func()) *failure {
+	meanwhile()
 	for _, s := range steps {
 		r, err := c.command(s.line)
 		if f := c.judge(s, r, err); f != nil {
@@ -69,17 +75,18 @@ func (c *conn) beginStepwise(steps []step) *failure {
 	return nil
 }
 
-// beginAtOnce says all steps in one go and then reads the replies (RFC 2920): a
-// round trip instead of three. The first that fails is the answer. A server that
+// beginAtOnce says all steps in one go, does what is to be done meanwhile, and then
+// reads the replies (RFC 2920): a round trip instead of three. The first that fails is the answer. A server that
 // would have a message all the same, of which nobody wants the recipient, gets none:
 // the connection ends.
-func (c *conn) beginAtOnce(steps []step) *failure {
+func (c *conn) beginAtOnce(steps []step, meanwhile func()) *failure {
 	var lines strings.Builder
 	for _, s := range steps {
 		c.talk.client(s.line)
 		lines.WriteString(s.line + "\r\n")
 	}
 	err := c.within(c.options.CommandTimeout, func() error { return c.send(lines.String()) })
+	meanwhile()
 	var failed *failure
 	for _, s := range steps {
 		var r reply
@@ -99,24 +106,22 @@ func (c *conn) beginAtOnce(steps []step) *failure {
 	return failed
 }
 
-func (c *conn) mailLine(l letter) string {
-	var line strings.Builder
-	fmt.Fprintf(&line, "MAIL FROM:<%s>", l.from)
-	if c.offers("SIZE") {
-		fmt.Fprintf(&line, " SIZE=%d", l.size)
-	}
-	if l.eightBit && c.offers("8BITMIME") {
-		line.WriteString(" BODY=8BITMIME")
+// mailLine is said before the text is made. So it tells no size (RFC 1870), and takes
+// octets above 127 for possible (RFC 6152) where the server does.
+func (c *conn) mailLine(l *letter) string {
+	line := "MAIL FROM:<" + l.from + ">"
+	if c.offers("8BITMIME") {
+		line += " BODY=8BITMIME"
 	}
 	if l.utf8 {
-		line.WriteString(" SMTPUTF8")
+		line += " SMTPUTF8"
 	}
-	return line.String()
+	return line
 }
 
 // message sends the text and reads the verdict. From the moment everything is
 // sent until then, silence means unknown.
-func (c *conn) message(l letter) (reply, *failure) {
+func (c *conn) message(l *letter) (reply, *failure) {
 	c.talk.add(fmt.Sprintf("C: (the message, %d octets)", l.size))
 	var sent int
 	err := c.within(c.options.DataTimeout, func() error {

@@ -44,7 +44,7 @@ func newHost(s Server, o Options) *host {
 }
 
 // attempt tries to hand over one message, with a pass of the breaker.
-func (h *host) attempt(ctx context.Context, l letter, p pass) Attempt {
+func (h *host) attempt(ctx context.Context, l *letter, p pass) Attempt {
 	a := Attempt{At: h.options.Clock(), Server: h.server.Address()}
 	defer h.flying(a.At)()
 	t := &talk{}
@@ -61,7 +61,7 @@ func (h *host) attempt(ctx context.Context, l letter, p pass) Attempt {
 	switch {
 	case f == nil:
 		h.breaker.worked()
-	case ctx.Err() != nil: // it had no time to show
+	case ctx.Err() != nil || f.ours: // it had no time to show
 		h.breaker.undecided(p)
 	case f.ofServer():
 		h.breaker.failed(a.At.Add(a.Duration), p, clip(clean(f.Error()), maxReply))
@@ -96,7 +96,7 @@ func (f *failure) ofServer() bool {
 
 // hand uses a kept connection, or a new one. A kept one that turns out to be
 // dead is replaced without a word.
-func (h *host) hand(ctx context.Context, l letter, t *talk) (reply, *failure) {
+func (h *host) hand(ctx context.Context, l *letter, t *talk) (reply, *failure) {
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
@@ -125,7 +125,7 @@ func (f *failure) stale() bool {
 }
 
 // use delivers on c and keeps or closes it.
-func (h *host) use(ctx context.Context, c *conn, l letter) (reply, *failure) {
+func (h *host) use(ctx context.Context, c *conn, l *letter) (reply, *failure) {
 	end := c.follow(ctx)
 	r, f := c.deliver(l)
 	end()

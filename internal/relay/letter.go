@@ -14,38 +14,52 @@ import (
 	"github.com/sparekey/sparekey/internal/mailserver"
 )
 
-// letter is a message ready for the wire.
+// letter is an envelope ready for the wire, and the message, once it has been made.
 type letter struct {
 	from, to string
+	refused  error  // what is wrong with an address
+	stage    string // which one
 	utf8     bool   // an address needs SMTPUTF8 (RFC 6531)
-	eightBit bool   // the message has octets above 127
-	size     int    // of the message, in octets
-	data     []byte // dot-stuffed, with the end of data
-	mayGo    func() bool
+	message  Message
+	made     bool
+	failed   error  // what was wrong with the text
+	size     int    // of the text, in octets
+	data     []byte // the text dot-stuffed, with the end of data
 }
 
-// prepare refuses what no server must see. It is the last gate against a second
-// command or a second message hidden in an address or a text; the stage in its
-// answer says which part is wrong.
-func prepare(e Envelope, raw []byte) (letter, string, error) {
-	l := letter{mayGo: e.MayGo}
+// prepare refuses addresses no server must see. It and make are the last gates against
+// a second command or a second message hidden in an address or a text.
+func prepare(e Envelope, m Message) *letter {
+	l := &letter{message: m}
 	var err error
 	if e.From != "" {
 		if l.from, err = reversePath(e.From); err != nil {
-			return letter{}, StageMail, fmt.Errorf("sender: %w", err)
+			l.refused, l.stage = fmt.Errorf("sender: %w", err), StageMail
+			return l
 		}
 	}
 	if l.to, err = path(e.To); err != nil {
-		return letter{}, StageRcpt, fmt.Errorf("recipient: %w", err)
-	}
-	if err := plainMessage(raw); err != nil {
-		return letter{}, StageData, fmt.Errorf("message: %w", err)
+		l.refused, l.stage = fmt.Errorf("recipient: %w", err), StageRcpt
 	}
 	l.utf8 = !isASCII(l.from) || !isASCII(l.to)
-	l.eightBit = bytes.ContainsFunc(raw, func(r rune) bool { return r >= 0x80 })
-	l.size = len(raw)
-	l.data = stuff(raw)
-	return l, "", nil
+	return l
+}
+
+// make makes the text, once.
+func (l *letter) make() {
+	if l.made {
+		return
+	}
+	l.made = true
+	raw, err := l.message.Text()
+	if err == nil {
+		err = plainMessage(raw)
+	}
+	if err != nil {
+		l.failed = fmt.Errorf("message: %w", err)
+		return
+	}
+	l.size, l.data = len(raw), stuff(raw)
 }
 
 // reversePath is path for the sender, who may have an IP address for a domain

@@ -69,6 +69,13 @@ const (
 // reverse-path of RFC 5321 section 4.5.5.
 type Envelope struct {
 	From, To string
+}
+
+// Message is what goes into an envelope, for a Turn.
+type Message struct {
+	// Text makes it. It is asked for once, while the first server that is reached
+	// thinks about the envelope: what it takes costs no time. If it fails nothing is sent.
+	Text func() ([]byte, error)
 	// MayGo, if it is set, is asked when a server has agreed to take the message, and
 	// before anything of it is sent. If it says no, nothing is.
 	MayGo func() bool
@@ -179,10 +186,13 @@ var errWaits = errors.New("no mail server can be used at the moment, or the reci
 //
 // Whoever has many mails takes a Turn for each: then waiting is no attempt.
 func (r *Relay) Send(ctx context.Context, e Envelope, raw []byte) []Attempt {
+	if err := plainMessage(raw); err != nil {
+		return []Attempt{{At: r.options.Clock(), Stage: StageData, Outcome: Permanent, Err: fmt.Errorf("message: %w", err)}}
+	}
 	t, w := r.Turn(ctx, e.To)
 	var attempts []Attempt
 	if t != nil {
-		attempts, w = t.Send(ctx, e, raw)
+		attempts, w, _ = t.Send(ctx, e, Message{Text: func() ([]byte, error) { return raw, nil }}) // this text does not fail
 	}
 	if len(attempts) == 0 {
 		return []Attempt{{At: r.options.Clock(), Stage: StageConnect, Outcome: Temporary, Err: fmt.Errorf("%w; again at %s", errWaits, w.Until.UTC().Format(time.TimeOnly))}}
@@ -190,12 +200,12 @@ func (r *Relay) Send(ctx context.Context, e Envelope, raw []byte) []Attempt {
 	return attempts
 }
 
-// hand is Send within a turn. Without an attempt it gives the time to come back.
-func (r *Relay) hand(ctx context.Context, e Envelope, raw []byte) ([]Attempt, time.Time) {
+// hand is Send within a turn. Without an attempt it gives the time to come back, or
+// the letter could not be made.
+func (r *Relay) hand(ctx context.Context, l *letter) ([]Attempt, time.Time) {
 	started := r.options.Clock()
-	letter, stage, err := prepare(e, raw)
-	if err != nil {
-		return []Attempt{{At: started, Stage: stage, Outcome: Permanent, Err: err}}, time.Time{}
+	if l.refused != nil {
+		return []Attempt{{At: started, Stage: l.stage, Outcome: Permanent, Err: l.refused}}, time.Time{}
 	}
 	if err := r.usable(); err != nil {
 		return []Attempt{{At: started, Stage: StageConnect, Outcome: Temporary, Err: err}}, time.Time{}
@@ -210,7 +220,10 @@ func (r *Relay) hand(ctx context.Context, e Envelope, raw []byte) ([]Attempt, ti
 			}
 			continue
 		}
-		a := h.attempt(ctx, letter, p)
+		a := h.attempt(ctx, l, p)
+		if l.failed != nil {
+			return nil, time.Time{}
+		}
 		attempts = append(attempts, a)
 		if a.final() || ctx.Err() != nil {
 			break

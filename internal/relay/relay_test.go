@@ -192,26 +192,92 @@ func TestWhoRefusedTheRecipientGetsNoMessage(t *testing.T) {
 	require.Equal(t, int32(2), s.conns.Load())
 }
 
-// TestAWithdrawnMessageIsNotSent, though the server has agreed to take it.
+// text is a message that is known already.
+func text(raw string) relay.Message {
+	return relay.Message{Text: func() ([]byte, error) { return []byte(raw), nil }}
+}
+
+// TestAWithdrawnMessageIsNotSent, though the server has agreed to take it: what was
+// taken back, and what could not be made.
 func TestAWithdrawnMessageIsNotSent(t *testing.T) {
 	t.Parallel()
-	for _, offers := range [][]string{nil, {"PIPELINING"}} {
-		s := newScript(t, polite(nil, offers...))
-		other := newScript(t, polite(nil))
-		r := newRelay(t, relay.Options{Servers: []relay.Server{at(s.addr, relay.None), at(other.addr, relay.None)}})
-		ctx, cancel := context.WithCancel(t.Context())
-		withdrawn := envelope
-		withdrawn.MayGo = func() bool { cancel(); return false }
-		attempts := r.Send(ctx, withdrawn, []byte(letter))
-		require.Len(t, attempts, 1, "no other server is asked")
-		require.Equal(t, relay.Temporary, attempts[0].Outcome)
-		require.Equal(t, "DATA", s.lines()[len(s.lines())-1], "and nothing after it")
-
-		going := envelope
-		going.MayGo = func() bool { return true }
-		require.Equal(t, relay.Accepted, r.Send(t.Context(), going, []byte(letter))[0].Outcome)
-		require.Equal(t, int32(2), s.conns.Load(), "the connection that waits for a message was ended")
+	broken := errors.New("no key to sign it with")
+	for name, m := range map[string]relay.Message{
+		"taken back": {Text: text(letter).Text, MayGo: func() bool { return false }},
+		"not made":   {Text: func() ([]byte, error) { return nil, broken }, MayGo: func() bool { return true }},
+		"two mails":  text("a\n.\r\nMAIL FROM:<e@y>\r\n"),
+	} {
+		for _, offers := range [][]string{nil, {"PIPELINING"}} {
+			s := newScript(t, polite(nil, offers...))
+			other := newScript(t, polite(nil))
+			r := newRelay(t, relay.Options{Servers: []relay.Server{at(s.addr, relay.None), at(other.addr, relay.None)}})
+			for range 5 { // more than a server may fail
+				ctx, cancel := context.WithCancel(t.Context())
+				turn, _ := r.Turn(ctx, envelope.To)
+				withdrawn := m
+				if m.MayGo != nil {
+					withdrawn.MayGo = func() bool { cancel(); return m.MayGo() }
+				}
+				attempts, _, err := turn.Send(ctx, envelope, withdrawn)
+				cancel()
+				require.Equal(t, "DATA", s.lines()[len(s.lines())-1], "%s: and nothing after it", name)
+				require.Zero(t, other.conns.Load(), "%s: no other server is asked", name)
+				switch name {
+				case "taken back":
+					require.NoError(t, err)
+					require.Len(t, attempts, 1)
+					require.Equal(t, relay.Temporary, attempts[0].Outcome)
+				case "not made":
+					require.ErrorIs(t, err, broken)
+				default:
+					require.ErrorContains(t, err, "bare CR or LF")
+				}
+			}
+			require.Equal(t, int32(5), s.conns.Load(), "a connection that waits for a message is ended")
+			require.Equal(t, relay.Closed, r.Health()[0].State, "it is no fault of the server's")
+			require.Equal(t, relay.Accepted, r.Send(t.Context(), envelope, []byte(letter))[0].Outcome)
+		}
 	}
+}
+
+// TestAMessageIsMadeOnceAServerIsAsked: not where none can be reached, once for all that
+// are asked, and while the server thinks.
+func TestAMessageIsMadeOnceAServerIsAsked(t *testing.T) {
+	t.Parallel()
+	nobody := relay.Server{Host: "127.0.0.1", Port: 1, TLS: relay.None}
+	asked, made := make(chan struct{}), make(chan struct{})
+	slow := newScript(t, func(k *talker) {
+		k.hello("PIPELINING")
+		k.hear()
+		close(asked)
+		<-made
+		k.hear()
+		k.hear()
+		k.say("250 2.1.0 sender", "451 4.3.2 busy", "503 no")
+		k.stall()
+	})
+	taker := newScript(t, polite(nil))
+	times := 0
+	m := relay.Message{Text: func() ([]byte, error) {
+		<-asked
+		times++
+		close(made)
+		return []byte(letter), nil
+	}}
+	r := newRelay(t, relay.Options{Servers: []relay.Server{nobody, at(slow.addr, relay.None), at(taker.addr, relay.None)}})
+	turn, _ := r.Turn(t.Context(), envelope.To)
+	attempts, _, err := turn.Send(t.Context(), envelope, m)
+	require.NoError(t, err)
+	require.Len(t, attempts, 3)
+	require.Equal(t, relay.Accepted, attempts[2].Outcome)
+	require.Equal(t, 1, times)
+	require.Contains(t, taker.lines(), "04711815")
+
+	none := newRelay(t, relay.Options{Servers: []relay.Server{nobody}})
+	turn, _ = none.Turn(t.Context(), envelope.To)
+	attempts, _, err = turn.Send(t.Context(), envelope, relay.Message{Text: func() ([]byte, error) { panic("nobody was asked") }})
+	require.NoError(t, err)
+	require.Equal(t, relay.StageConnect, attempts[0].Stage)
 }
 
 func TestHostileServersCostBoundedTimeAndMemory(t *testing.T) {
@@ -662,7 +728,7 @@ func TestMessageIsExactlyOneMessage(t *testing.T) {
 		}
 	}
 	require.Equal(t, 6, ends)
-	require.Contains(t, s.lines(), fmt.Sprintf("MAIL FROM:<%s> SIZE=27 BODY=8BITMIME", envelope.From))
+	require.Contains(t, s.lines(), "MAIL FROM:<"+envelope.From+"> BODY=8BITMIME")
 	require.Contains(t, s.lines(), "..", "a dot of the text is doubled")
 }
 

@@ -45,17 +45,22 @@ func (r *Relay) Turn(ctx context.Context, to string) (*Turn, Wait) {
 	return r.domains.turn(ctx, r, address.Domain(to))
 }
 
-// Send is Relay.Send in this turn, which it ends. No attempt: wait.
-func (t *Turn) Send(ctx context.Context, e Envelope, raw []byte) ([]Attempt, Wait) {
+// Send is Relay.Send in this turn, which it ends. No attempt: wait. Its error is that
+// of the message's text, whatever the servers said.
+func (t *Turn) Send(ctx context.Context, e Envelope, m Message) ([]Attempt, Wait, error) {
 	defer t.End()
-	attempts, until := t.relay.hand(ctx, e, raw)
-	if len(attempts) == 0 {
-		return nil, Wait{t.relay.downline.after(until, spreadProbes, stepProbes), ServersDown}
+	l := prepare(e, m)
+	attempts, until := t.relay.hand(ctx, l)
+	switch {
+	case l.failed != nil:
+		return nil, Wait{}, l.failed
+	case len(attempts) == 0:
+		return nil, Wait{t.relay.downline.after(until, spreadProbes, stepProbes), ServersDown}, nil
 	}
 	if ctx.Err() == nil {
 		t.relay.domains.learn(t, attempts[len(attempts)-1], t.relay.options.Clock())
 	}
-	return attempts, Wait{}
+	return attempts, Wait{}, nil
 }
 
 // End gives the turn back; a second time does nothing.

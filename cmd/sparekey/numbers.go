@@ -36,8 +36,8 @@ type shownNumbers struct {
 	Helped      int            `json:"helped"`
 	UnderWay    int            `json:"under_way"`
 	NotBack     int            `json:"not_back"`
-	Median      int            `json:"median_seconds"`
-	P90         int            `json:"p90_seconds"`
+	Median      *int           `json:"median_seconds"` // null: nobody came back
+	P90         *int           `json:"p90_seconds"`
 	Reasons     map[string]int `json:"reasons"`
 	Nobody      int            `json:"matched_nobody"`
 }
@@ -46,7 +46,10 @@ func shown(env environment.Environment, r numbers.Report) shownNumbers {
 	s := shownNumbers{
 		Environment: env.Slug, Days: r.Days, CountedAt: stamp(r.CountedAt), Funnel: map[string]int{}, Reasons: map[string]int{},
 		Alone: r.Alone, Helped: r.Helped, UnderWay: r.UnderWay, NotBack: r.NotBack,
-		Median: int(r.Median.Seconds()), P90: int(r.P90.Seconds()), Nobody: r.Nobody,
+		Nobody: r.Nobody,
+	}
+	if r.Alone+r.Helped > 0 {
+		s.Median, s.P90 = new(int(r.Median.Seconds())), new(int(r.P90.Seconds()))
 	}
 	for _, step := range r.Funnel {
 		s.Funnel[string(step.What)] = step.N
@@ -85,9 +88,9 @@ func share(part, whole int) string {
 	return fmt.Sprintf("%d %%", (part*100+whole/2)/whole)
 }
 
-func seconds(n int) string {
-	if n == 0 {
+func seconds(n *int) string {
+	if n == nil {
 		return "-"
 	}
-	return (time.Duration(n) * time.Second).String()
+	return (time.Duration(*n) * time.Second).String()
 }

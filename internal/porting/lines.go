@@ -69,6 +69,9 @@ func openCSV(in io.Reader) (lines, error) {
 		if len(header) == 1 && strings.ContainsAny(name, ";\t|") {
 			return nil, fault.New(fault.Invalid, "The fields are not separated by commas. Save the file with commas between them.")
 		}
+		if small := strings.ToLower(name); slices.Contains(fields, small) {
+			name = small // spreadsheets like capitals
+		}
 		if err := checkField(name, c.header); err != nil {
 			return nil, err
 		}

@@ -121,12 +121,12 @@ var confirmations = map[string]confirmation{
 		what: []string{"The password stays as it is; with it one can sign in again."},
 	},
 	templates.ActionDeactivate: {
-		action: access.Deactivate, heading: "Deactivate %s",
+		action: access.Deactivate, heading: "Deactivate %s", safe: true,
 		what: []string{"All sessions end, and links and codes stop working.", "Nobody can sign in to this account until you activate it again. Nothing is deleted."},
 	},
 	templates.ActionDelete: {
 		action: access.DeleteUser, heading: "Delete %s",
-		what: []string{"The account, its sessions, links and mails are removed for good.", "What happened to it stays in the log."},
+		what: []string{"The account, its sessions, links and mails are removed.", "What happened to it stays in the log."},
 	},
 }
 
@@ -152,8 +152,12 @@ func (d *Door) showConfirmation(v *visit) error {
 		Fields: []templates.Hidden{{Name: "action", Value: action}, {Name: "confirm", Value: "yes"}},
 	}
 	page.Nav.Current = "users"
-	if action == templates.ActionCancelToken {
+	switch action {
+	case templates.ActionCancelToken:
 		page.Sentence = "Ends all live links of " + details.User.Name + "."
+	case templates.ActionDelete:
+		page.What = append([]string{page.Sentence}, page.What...)
+		page.Sentence = "This cannot be undone."
 	}
 	return v.show(http.StatusOK, templates.ConfirmPage(page))
 }

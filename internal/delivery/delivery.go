@@ -108,10 +108,11 @@ func (d *Delivery) hand(ctx context.Context, j outbox.Job, l letter, turn *relay
 	return turn.Send(ctx, e, relay.Message{
 		Text: func() ([]byte, error) { return d.text(ctx, l) },
 		MayGo: func() bool {
-			if !j.Committed() {
+			kept := j.Committed()
+			if !kept {
 				hangUp()
 			}
-			return j.Committed()
+			return kept
 		},
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sparekey/sparekey/internal/access"
 	"github.com/sparekey/sparekey/internal/config"
 	"github.com/sparekey/sparekey/internal/db"
+	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/notice"
 	"github.com/sparekey/sparekey/internal/testkit"
 )
@@ -367,6 +368,21 @@ func TestAServerWithoutANameSends(t *testing.T) {
 			require.Contains(t, linkIn(s.mails()[0]), public+"/acme/reset-password/")
 		})
 	}
+}
+
+// TestATokenThatIsCancelledOnTheWayIsNotMailed: an asking that still waits is worked
+// on by the click that cancels what comes of it.
+func TestATokenThatIsCancelledOnTheWayIsNotMailed(t *testing.T) {
+	eachDB(t, func(t *testing.T, w *testkit.World, servers []*mailServer) {
+		change(w, `INSERT INTO requests (environment_id, id, case_number, address, address_key, network, agent, made_at)
+			VALUES ($1, $2, '7K2Q9M', 'jane@acme.example', 'jane@acme.example', '192.0.2.7', '', $3)`,
+			w.Acme.ID, id.New[id.Request](), w.Clock.Now())
+		_, err := w.App.Recovery.CancelToken(w.Ctx(), access.Operator(), w.Acme, w.Jane.ID)
+		require.NoError(t, err)
+		until(w, "not needed", 0)
+		require.Empty(t, servers[0].mails())
+		require.Zero(t, count(w, "SELECT count(*) FROM jobs"))
+	}, "plain")
 }
 
 // TestAMailWhosePromiseComesToNothingIsNotSent, though it was made ready while its

@@ -2,7 +2,7 @@
 // links the mail needs and queues it, in the transaction of its cause.
 //
 // A mail that leaves at once is as it was when it was queued: what else happens to its
-// links in that transaction must have happened before.
+// links in that transaction must have happened before, or be announced (To.More).
 //
 // What the mails say is in package mail; sending them is delivery's.
 package notice
@@ -33,6 +33,9 @@ type To struct {
 	Name  string
 	Email string
 	Names Names
+	// More: what follows in this transaction may change what the mail says, or end its
+	// link. So the letter is read after the commit, and not given along.
+	More bool
 }
 
 // Names are what a mail and its links are called, if that was settled before; what
@@ -214,5 +217,8 @@ func queue(tx *db.Tx, l Letter, to To, kind mail.Kind, d Detail) error {
 	l.Message.User, l.Message.ToName, l.Message.ToEmail = to.User, to.Name, to.Email
 	l.Message.Kind, l.Message.Detail = string(kind), string(detail)
 	l.Message.Link, l.Message.NotMe = l.Link.ID, l.NotMe.ID
+	if to.More {
+		return outbox.Queue(tx, l.Environment.ID, l.Message, nil)
+	}
 	return outbox.Queue(tx, l.Environment.ID, l.Message, l)
 }

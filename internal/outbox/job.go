@@ -37,21 +37,33 @@ type Job struct {
 type promise struct {
 	settled chan struct{}
 	kept    bool
+	stop    <-chan struct{} // the worker may wait no longer
 }
 
 // Committed waits until a job that starts at once is promised for good. It tells
-// false if the transaction came to nothing: then there is no such job.
+// false if the transaction came to nothing: then there is no such job; and when the
+// server stops: then its lease runs out, and somebody else does it.
 func (j Job) Committed() bool {
 	if j.promise == nil {
 		return true
 	}
-	<-j.promise.settled
-	return j.promise.kept
+	select {
+	case <-j.promise.settled:
+		return j.promise.kept
+	default:
+	}
+	select {
+	case <-j.promise.settled:
+		return j.promise.kept
+	case <-j.promise.stop:
+		return false
+	}
 }
 
 // Enqueue promises work, due now. If a worker of this process is free, the job is
 // leased to it and starts now or soon after the commit; that spares the commit of a
-// claim. Otherwise whoever looks next claims it. Loaded is what Pool.Load would read.
+// claim. Otherwise whoever looks next claims it. Loaded is what Pool.Load would read,
+// or nil: then it reads, after the commit.
 func Enqueue(tx *db.Tx, env id.Environment, kind Kind, subject string, loaded any) error {
 	j := Job{Environment: env, ID: id.New[id.Job](), Subject: subject, Loaded: loaded}
 	leasedUntil := int64(0)

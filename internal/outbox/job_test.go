@@ -288,6 +288,32 @@ func TestAJobThatStartsAtOnceHasWhatItsPromiseGaveAlong(t *testing.T) {
 	})
 }
 
+// TestAStopWaitsForNoTransaction that promised a job: another worker does it.
+func TestAStopWaitsForNoTransaction(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, d *db.DB, c *clock) {
+		started := make(chan struct{})
+		p := &Pool{DB: d, Kind: Resolve, Size: 1, Log: slog.New(slog.DiscardHandler), Handle: func(_ context.Context, j Job) error {
+			close(started)
+			if j.Committed() {
+				t.Error("nobody waited for the commit")
+			}
+			return errors.New("interrupted")
+		}}
+		hard, stop := context.WithCancel(t.Context())
+		p.begin(hard)
+		require.NoError(t, d.Update(t.Context(), func(tx *db.Tx) error {
+			err := Enqueue(tx, "env", Resolve, "0", nil)
+			<-started
+			stop()
+			p.running.Wait()
+			return err
+		}))
+		c.ahead.Add(int64(Lease + time.Second))
+		require.Len(t, claimAs(t, d, "another", 1), 1)
+	})
+}
+
 // TestAClaimedJobIsLoadedBeforeItIsHandled, is tried again where that fails, and is
 // over where what it is about is gone.
 func TestAClaimedJobIsLoadedBeforeItIsHandled(t *testing.T) {

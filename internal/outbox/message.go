@@ -48,7 +48,8 @@ func NewMessage(tx *db.Tx) Message {
 }
 
 // Queue stores a new message and the job that sends it, with what Pool.Load would
-// read for that job. The recipient is fixed now.
+// read for that job, or nil: then that is read after the commit. The recipient is
+// fixed now.
 func Queue(tx *db.Tx, env id.Environment, m Message, loaded any) error {
 	_, err := tx.Exec(`INSERT INTO messages (environment_id, id, user_id, kind, to_name, to_email, message_id, link_id, not_me_id, detail, state, made_at)
 		VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11)`,

@@ -143,7 +143,7 @@ func (p *Pool) startAfter(tx *db.Tx, j Job) {
 }
 
 func (p *Pool) startWithin(tx *db.Tx, j Job) {
-	j.promise = &promise{settled: make(chan struct{})}
+	j.promise = &promise{settled: make(chan struct{}), stop: p.hard.Done()}
 	tx.OnEnd(func(committed bool) {
 		j.promise.kept = committed
 		close(j.promise.settled)

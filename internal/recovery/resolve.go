@@ -31,6 +31,7 @@ type Request struct {
 	// What its mail's links will be called.
 	Link  string `db:"link_id"`
 	NotMe string `db:"not_me_id"`
+	more  bool   // it is resolved on the way: see notice.To
 }
 
 const requestColumns = "id, address, address_key, network, agent, made_at, link_id, not_me_id"
@@ -85,6 +86,7 @@ func (r *Recovery) resolveWaiting(tx *db.Tx, env environment.Environment, key st
 	}
 	slices.SortFunc(waiting, func(a, b Request) int { return a.MadeAt.Compare(b.MadeAt) })
 	for _, q := range waiting {
+		q.more = true
 		if err := r.resolve(tx, env, q); err != nil {
 			return err
 		}
@@ -172,6 +174,7 @@ func mailAsked(tx *db.Tx, env environment.Environment, u user.User, q Request) e
 		return err
 	}
 	whom := to(u)
+	whom.More = q.more
 	whom.Names = notice.Names{Message: id.Message(q.ID), Link: q.Link, NotMe: q.NotMe}
 	return notice.ResetLink(tx, env, whom, t, life(env, u), access.Actor{})
 }

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -250,6 +251,54 @@ func TestAProbeThatIsInterruptedIsNoVerdict(t *testing.T) {
 	attempts, _ = send(t, r, envelope)
 	require.Len(t, attempts, 1)
 	require.Equal(t, relay.Accepted, attempts[0].Outcome)
+}
+
+// TestAProbeWhoseMailCannotBeMadeIsNoVerdict, however that fails.
+func TestAProbeWhoseMailCannotBeMadeIsNoVerdict(t *testing.T) {
+	t.Parallel()
+	s := newMoody(t, nil)
+	s.down.Store(true)
+	clock := newWatch()
+	r := newRelay(t, relay.Options{Servers: []relay.Server{at(s.addr, relay.None)}, Clock: clock.now})
+	for range 3 {
+		send(t, r, envelope)
+	}
+	s.down.Store(false)
+	clock.pass(5 * time.Second)
+	for _, m := range []relay.Message{
+		{Text: func() ([]byte, error) { return nil, errors.New("no key to sign it with") }},
+		{Text: func() ([]byte, error) { panic("a fault of the program") }},
+	} {
+		turn, _ := r.Turn(t.Context(), envelope.To)
+		require.NotNil(t, turn)
+		_, _, err := turn.Send(t.Context(), envelope, m)
+		require.Error(t, err)
+		require.Equal(t, relay.HalfOpen, r.Health()[0].State)
+	}
+	attempts, _ := send(t, r, envelope)
+	require.Equal(t, relay.Accepted, attempts[0].Outcome)
+	require.Equal(t, relay.Closed, r.Health()[0].State)
+}
+
+// TestWhatWeWaitForIsNoSlowServer: how long a mail's own transaction takes.
+func TestWhatWeWaitForIsNoSlowServer(t *testing.T) {
+	t.Parallel()
+	clock := newWatch()
+	s := newScript(t, polite(nil))
+	r := newRelay(t, relay.Options{Servers: []relay.Server{at(s.addr, relay.None)}, Clock: clock.now})
+	m := text(letter)
+	m.MayGo = func() bool { clock.pass(16 * time.Second); return true }
+	for range 8 {
+		turn, _ := r.Turn(t.Context(), envelope.To)
+		attempts, _, err := turn.Send(t.Context(), envelope, m)
+		require.NoError(t, err)
+		require.Zero(t, attempts[0].Duration)
+	}
+	for range 8 { // as many as a domain may have that is not slow
+		turn, _ := r.Turn(t.Context(), envelope.To)
+		require.NotNil(t, turn)
+		defer turn.End()
+	}
 }
 
 func TestCircuitOfADomain(t *testing.T) {

@@ -22,7 +22,7 @@ func (c *conn) deliver(l *letter) (reply, *failure) {
 		return reply{}, f
 	}
 	withdrawn := l.failed
-	if withdrawn == nil && l.message.MayGo != nil && !l.message.MayGo() {
+	if withdrawn == nil && !c.mayGo(l) {
 		withdrawn = errWithdrawn
 	}
 	if withdrawn != nil {
@@ -30,6 +30,16 @@ func (c *conn) deliver(l *letter) (reply, *failure) {
 		return reply{}, &failure{stage: StageData, ours: true, err: withdrawn}
 	}
 	return c.message(l)
+}
+
+// mayGo asks, and keeps how long the answer took: no server is to blame for that.
+func (c *conn) mayGo(l *letter) bool {
+	if l.message.MayGo == nil {
+		return true
+	}
+	asked := c.options.Clock()
+	defer func() { l.waited += c.options.Clock().Sub(asked) }()
+	return l.message.MayGo()
 }
 
 // reset forgets a transaction that was refused half-way.

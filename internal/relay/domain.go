@@ -170,7 +170,7 @@ func (s *domains) end(t *Turn, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := t.domain
-	took := now.Sub(d.flights.started[t.flight])
+	took := now.Sub(d.flights.started[t.flight]) - t.waited
 	d.took += (took - d.took) / 4
 	d.flights.end(t.flight)
 	if len(d.flights.started) == 0 {

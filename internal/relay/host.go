@@ -48,8 +48,9 @@ func (h *host) attempt(ctx context.Context, l *letter, p pass) Attempt {
 	a := Attempt{At: h.options.Clock(), Server: h.server.Address()}
 	defer h.flying(a.At)()
 	t := &talk{}
+	waited := l.waited
 	r, f := h.hand(ctx, l, t)
-	a.Duration = h.options.Clock().Sub(a.At)
+	a.Duration = h.options.Clock().Sub(a.At) - (l.waited - waited)
 	a.Conversation = t.String()
 	if f == nil {
 		a.Stage, a.Outcome = StageData, Accepted
@@ -64,7 +65,7 @@ func (h *host) attempt(ctx context.Context, l *letter, p pass) Attempt {
 	case ctx.Err() != nil || f.ours: // it had no time to show
 		h.breaker.undecided(p)
 	case f.ofServer():
-		h.breaker.failed(a.At.Add(a.Duration), p, clip(clean(f.Error()), maxReply))
+		h.breaker.failed(h.options.Clock(), p, clip(clean(f.Error()), maxReply))
 	default:
 		h.breaker.worked()
 	}

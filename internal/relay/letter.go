@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"runtime/debug"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -22,9 +24,10 @@ type letter struct {
 	utf8     bool   // an address needs SMTPUTF8 (RFC 6531)
 	message  Message
 	made     bool
-	failed   error  // what was wrong with the text
-	size     int    // of the text, in octets
-	data     []byte // the text dot-stuffed, with the end of data
+	failed   error         // what was wrong with the text
+	waited   time.Duration // for MayGo
+	size     int           // of the text, in octets
+	data     []byte        // the text dot-stuffed, with the end of data
 }
 
 // prepare refuses addresses no server must see. It and make are the last gates against
@@ -51,7 +54,7 @@ func (l *letter) make() {
 		return
 	}
 	l.made = true
-	raw, err := l.message.Text()
+	raw, err := l.text()
 	if err == nil {
 		err = plainMessage(raw)
 	}
@@ -60,6 +63,16 @@ func (l *letter) make() {
 		return
 	}
 	l.size, l.data = len(raw), stuff(raw)
+}
+
+// text turns a panic into an error: the conversation around it must come to its end.
+func (l *letter) text() (raw []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return l.message.Text()
 }
 
 // reversePath is path for the sender, who may have an IP address for a domain

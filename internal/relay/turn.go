@@ -30,6 +30,7 @@ type Turn struct {
 	domain *domain
 	pass   pass
 	flight int
+	waited time.Duration // for nothing the domain did
 	once   sync.Once
 }
 
@@ -51,6 +52,7 @@ func (t *Turn) Send(ctx context.Context, e Envelope, m Message) ([]Attempt, Wait
 	defer t.End()
 	l := prepare(e, m)
 	attempts, until := t.relay.hand(ctx, l)
+	t.waited = l.waited
 	switch {
 	case l.failed != nil:
 		return nil, Wait{}, l.failed

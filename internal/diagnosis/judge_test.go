@@ -147,7 +147,7 @@ func TestJudge(t *testing.T) {
 		"elsewhere, while it waits":  {Story{AskedElsewhere: &Elsewhere{"kim@old.test", at(30)}, Mails: []Mail{deferred("1", 0, MailboxFull, 60)}}, 31, MailboxFull, 0, ""},
 		"elsewhere, after a bounce":  {Story{AskedElsewhere: &Elsewhere{"kim@old.test", at(30)}, Mails: []Mail{taken("1", 0, 0).with(bounce(1, NoSuchMailbox, true))}}, 31, NoSuchMailbox, 1, ""},
 		"asked rightly since":        {Story{AskedElsewhere: &Elsewhere{"kim@old.test", at(-5)}, Mails: []Mail{taken("1", 0, 0)}}, 11, NotOpened, 0, ""},
-		"asked too often":            {Story{UnmailedAt: at(30), Mails: []Mail{taken("1", 0, 0)}}, 31, AskedTooOften, 30, "Kim Doe asked again at 10:30. Five mails had gone out within an hour, the most that do, so no further one was sent."},
+		"asked too often":            {Story{UnmailedAt: at(30), Mails: []Mail{taken("1", 0, 0)}}, 31, AskedTooOften, 30, "Kim Doe asked again at 10:30. Five mails within an hour are the most, cancelled ones included, so no further one was sent."},
 		"too often, no mail since":   {Story{UnmailedAt: at(30)}, 31, AskedTooOften, 30, ""},
 		"too often, after a refusal": {Story{UnmailedAt: at(30), Mails: []Mail{refused("1", 0, RefusedContent, false)}}, 31, RefusedContent, 0, ""},
 		"too often, mailed since":    {Story{UnmailedAt: at(-5), Mails: []Mail{taken("1", 0, 0)}}, 11, NotOpened, 0, ""},

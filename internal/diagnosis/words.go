@@ -241,7 +241,7 @@ var sentences = map[Class]func(Facts) string{
 		return f.Name + " set a new password" + f.when(" at ", f.Since) + signedIn + "."
 	},
 	AskedTooOften: func(f Facts) string {
-		return f.Name + " asked again" + f.when(" at ", f.Since) + ". Five mails had gone out within an hour, the most that do, so no further one was sent."
+		return f.Name + " asked again" + f.when(" at ", f.Since) + ". Five mails within an hour are the most, cancelled ones included, so no further one was sent."
 	},
 	AskedElsewhere: func(f Facts) string {
 		return "Somebody asked for " + f.Other + f.when(" at ", f.Since) + ". " + f.Name + "’s address here is " + f.Address + "."

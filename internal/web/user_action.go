@@ -9,6 +9,7 @@ import (
 	"github.com/sparekey/sparekey/internal/id"
 	"github.com/sparekey/sparekey/internal/recovery"
 	"github.com/sparekey/sparekey/internal/token"
+	"github.com/sparekey/sparekey/internal/user"
 	"github.com/sparekey/sparekey/internal/usermanager"
 	"github.com/sparekey/sparekey/internal/web/templates"
 )
@@ -89,7 +90,11 @@ func (d *Door) submitUserAction(v *visit) error {
 // onItsWay says what became of a mail: nothing goes to an address that is stopped.
 func onItsWay(what string, s recovery.Sent) string {
 	if s.Stopped {
-		return "No mail goes to " + s.User.Email + " at the moment, so nothing was sent. Correct the address, allow mail to it again, or choose Reset Password and give the link another way."
+		words := "No mail goes to " + s.User.Email + " at the moment, so nothing was sent. Correct the address, or allow mail to it again"
+		if s.User.State == user.Invited { // has no reset token to give a link of
+			return words + "."
+		}
+		return words + ", or choose Reset Password and give the link another way."
 	}
 	return what + " is on its way to " + s.User.Email + "."
 }

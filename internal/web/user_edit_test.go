@@ -86,6 +86,10 @@ func TestAnInvitationToAStoppedAddressIsNotPromised(t *testing.T) {
 		made := signedInAdmin(w).Get("/acme/users").Follow("New user").Fill("Name", "Nina New").Fill("Email", "nina@acme.example").Press("Create user")
 		require.Contains(t, made.Text(), "Nina New is created. No mail goes to nina@acme.example at the moment, so nothing was sent.")
 		require.NotContains(t, made.Text(), "on its way")
+
+		again := goTo(signedInAdmin(w), "Nina New", "Resend invitation")
+		require.Contains(t, again.Text(), "nothing was sent. Correct the address, or allow mail to it again.")
+		require.NotContains(t, again.Text(), "choose Reset Password", "which is not offered for who has no account yet")
 	})
 }
 

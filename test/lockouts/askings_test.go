@@ -59,7 +59,7 @@ var askings = []lockout{
 		s.asks()
 		s.readsTheWaitingPage()
 		s.quiet()
-		d := s.admin().searches(s.name).follows(s.name).reads("Five mails had gone out within an hour, the most that do, so no further one was sent.")
+		d := s.admin().searches(s.name).follows(s.name).reads("Five mails within an hour are the most, cancelled ones included, so no further one was sent.")
 		s.getsInBy(d.presses("Give a link by phone").copies())
 	}},
 	{Cause: "The account is deactivated", Run: func(s *scene) {

@@ -125,11 +125,12 @@ func (d *Delivery) judge(l letter, j outbox.Job, last relay.Attempt, f diagnosis
 	return v
 }
 
-// met counts how often the mail met an answer of this class before.
+// met counts how often the mail met an answer of this class before, once the recipient
+// had been named: what came earlier was said by our own server of itself.
 func (l letter) met(c diagnosis.Class) int {
 	n := 0
 	for _, a := range l.Earlier {
-		if a.Class == string(c) {
+		if a.Class == string(c) && (a.Stage == relay.StageRcpt || a.Stage == relay.StageData) {
 			n++
 		}
 	}

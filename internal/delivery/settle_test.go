@@ -359,6 +359,31 @@ func TestABrokenConnectionBrokeAtItsEnd(t *testing.T) {
 	})
 }
 
+// TestWhatOurOwnServerSaidCountsForNoPauseOfTheRecipients: its first "later" is the first.
+func TestWhatOurOwnServerSaidCountsForNoPauseOfTheRecipients(t *testing.T) {
+	eachReturning(t, func(t *testing.T, w *testkit.World, s *mailServer) {
+		pauseAfter := func(attempts int) time.Duration {
+			until(w, "deferred", attempts)
+			return wait(w)
+		}
+		s.answer("RCPT", always("451 4.3.0 Temporary system problem"))
+		askForJane(w)
+		first := pauseAfter(1)
+		change(w, "DELETE FROM attempts")
+		change(w, "DELETE FROM jobs")
+		change(w, "DELETE FROM messages")
+
+		s.answer("RCPT", nil)
+		s.answer("MAIL", always("451 4.3.0 busy"))
+		askForJane(w)
+		pauseAfter(1)
+		s.answer("MAIL", nil)
+		s.answer("RCPT", always("451 4.3.0 Temporary system problem"))
+		later(w, wait(w)+time.Second)
+		require.InDelta(t, first.Seconds(), pauseAfter(2).Seconds(), first.Seconds()/3)
+	})
+}
+
 // TestAHandOverThatIsCutShortIsWrittenDown: the server stops while another one has
 // the whole mail and has not answered.
 func TestAHandOverThatIsCutShortIsWrittenDown(t *testing.T) {

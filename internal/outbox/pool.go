@@ -39,7 +39,8 @@ type Pool struct {
 	// what follows from an asking waits: it costs more for a known address.
 	Pause time.Duration
 	// Load reads what the job needs, if it is set; Handle finds it in Job.Loaded.
-	// It is not asked for a job that starts at once: who promises that gives it along.
+	// It is not asked for a job that starts at once where whoever promises that gives
+	// it along.
 	// If what it is about is gone (db.ErrNone or fault.NotFound), so is the job.
 	Load func(tx *db.Tx, j Job) (any, error)
 	// Handle does the job and calls Done or Postpone in its own transaction.

@@ -73,8 +73,8 @@ type Envelope struct {
 
 // Message is what goes into an envelope, for a Turn.
 type Message struct {
-	// Text makes it. It is asked for once, while the first server that is reached
-	// thinks about the envelope: what it takes costs no time. If it fails nothing is sent.
+	// Text makes it. It is asked for once, when the first server is reached: where that
+	// one takes an envelope in one go, while it thinks about it. If it fails nothing is sent.
 	Text func() ([]byte, error)
 	// MayGo, if it is set, is asked when a server has agreed to take the message, and
 	// before anything of it is sent. If it says no, nothing is.
